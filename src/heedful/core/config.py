@@ -1,0 +1,170 @@
+"""Layered configuration: defaults, TOML files from left to right, then `--set a.b=value`.
+
+Every mistake is found here, before any model loads, and named with the place it came
+from and the nearest setting that exists. What the settings are is in
+`heedful.core.settings`.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from heedful.core.errors import ConfigError, nearest
+
+S = TypeVar("S", bound=BaseModel)
+Origins = dict[tuple[str, ...], str]
+
+
+def load_config(
+    model: type[S],
+    files: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+    *,
+    base: Mapping[str, Any] | None = None,
+) -> S:
+    """Resolve `model` from `base`, TOML `files` and `overrides`; later wins.
+
+    Args:
+        model: The settings model to fill.
+        files: TOML files; a relative path inside one is left as written.
+        overrides: `section.key=value` with the value in TOML syntax; a bare word that
+            is not TOML is taken as a string, so `--set model.name=runs/sft` works.
+        base: Settings under the files, for example a recipe's own defaults.
+
+    Raises:
+        ConfigError: For an unreadable file, an unknown key (naming the nearest), a value
+            of the wrong type, or settings that do not go together.
+    """
+    merged: dict[str, Any] = {}
+    origins: Origins = {}
+    if base is not None:
+        _merge(merged, base, "the recipe", origins)
+    for path in files:
+        _merge(merged, _read_toml(path), str(path), origins)
+    for override in overrides:
+        keys, value = _parse_override(override)
+        nested: Any = value
+        for key in reversed(keys):
+            nested = {key: nested}
+        _merge(merged, nested, f"--set {override}", origins)
+    try:
+        return model.model_validate(merged)
+    except ValidationError as error:
+        raise _config_error(model, error, origins) from None
+
+
+def config_hash(config: BaseModel) -> str:
+    """SHA-256 (16 hex digits) of the resolved settings, the same on every machine."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def walk_settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf setting of `model` as (dotted name, pydantic FieldInfo), in order."""
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        if section is None:
+            yield prefix + name, field
+        else:
+            yield from walk_settings(section, f"{prefix}{name}.")
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The settings model behind a field's annotation (`X` or `X | None`), if there is one."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _parse_override(override: str) -> tuple[list[str], Any]:
+    name, equals, text = override.partition("=")
+    keys = [key.strip() for key in name.split(".")]
+    if not equals or not all(keys):
+        raise ConfigError(
+            f"--set {override}: expected section.key=value",
+            "Write for example --set ppo.kl_coef=0.05.",
+        )
+    text = text.strip()
+    try:
+        return keys, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if text and text[0] in "[{\"'":
+            raise ConfigError(f"--set {override}: the value is not valid TOML") from None
+        return keys, text
+
+
+def _merge(
+    into: dict[str, Any],
+    layer: Mapping[str, Any],
+    origin: str,
+    origins: Origins,
+    prefix: tuple[str, ...] = (),
+) -> None:
+    for key, value in layer.items():
+        where = (*prefix, key)
+        if isinstance(value, Mapping):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
+            origins.setdefault(where, origin)
+            _merge(into[key], value, origin, origins, where)
+        else:
+            into[key] = value
+            origins[where] = origin
+
+
+def _config_error(model: type[BaseModel], error: ValidationError, origins: Origins) -> ConfigError:
+    """One readable error for everything that pydantic found wrong."""
+    lines, hints = [], []
+    for detail in error.errors():
+        where = tuple(str(part) for part in detail["loc"])
+        name = ".".join(where) or "settings"
+        origin = next(
+            (origins[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origins), None
+        )
+        at = f" (from {origin})" if origin else ""
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"unknown setting `{name}`{at}")
+            hints.append(_suggest(model, where))
+        elif detail["type"] == "missing":
+            lines.append(f"setting `{name}` is needed")
+            hints.append(f"Give it in a TOML file or as --set {name}=VALUE.")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"`{name}`: {message}{at}")
+    return ConfigError("; ".join(lines), " ".join(dict.fromkeys(hints)) or None)
+
+
+def _suggest(model: type[BaseModel], where: tuple[str, ...]) -> str:
+    known = [name for name, _ in walk_settings(model)]
+    section: type[BaseModel] | None = model
+    for depth, part in enumerate(where[:-1]):
+        field = section.model_fields.get(part) if section else None
+        section = _section(field.annotation) if field else None
+        if section is None:
+            where = where[: depth + 1]
+            break
+    if section is not None:
+        near = nearest(where[-1], section.model_fields)
+        if near is not None:
+            return f"Did you mean `{'.'.join((*where[:-1], near))}`?"
+    near = nearest(".".join(where), known)
+    if near is None:
+        return "`heedful config` lists every setting."
+    return f"Did you mean `{near}`?"

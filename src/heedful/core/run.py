@@ -1,0 +1,241 @@
+"""A run directory: what was run, from what, with which settings, at what cost.
+
+Layout, the same for every stage, so that `reports` needs nothing else:
+
+    run.json        RunCard: kind, status, seed, versions, hardware, inputs, parents, cost
+    config.json     the resolved settings of the stage
+    metrics.jsonl   one row a step (names in `core.metrics`)
+    samples.jsonl   completions of fixed held-out prompts during training
+    results.jsonl   EvalResult records, where the stage measures something at its end
+    checkpoint/     the model that the stage made
+    state/          what resuming needs; removed when the run has finished
+
+This module knows the layout and the card; it does not know what a stage does.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from heedful.core.config import config_hash
+from heedful.core.errors import CheckpointError, ConfigError
+from heedful.core.jsonl import sha256_file, write_json_atomic
+
+Status = Literal["running", "interrupted", "finished"]
+
+
+class Cost(BaseModel):
+    """What a stage used; additive over resumed parts except the peak.
+
+    Attributes:
+        seconds: Wall-clock time.
+        generated_tokens: Tokens drawn by a decoder.
+        scored_tokens: Tokens passed forward only.
+        trained_tokens: Tokens passed forward and backward.
+        flops: 2 N per token forward, 6 N per token trained (Kaplan et al. 2020), N the
+            parameters in matrix products.
+        peak_memory_bytes: Largest resident size of the process so far.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = 0.0
+    generated_tokens: int = 0
+    scored_tokens: int = 0
+    trained_tokens: int = 0
+    flops: float = 0.0
+    peak_memory_bytes: int = 0
+
+    def add_tokens(
+        self, num_parameters: int, *, generated: int = 0, scored: int = 0, trained: int = 0
+    ) -> None:
+        """Count tokens that passed a model with `num_parameters`, and their FLOPs."""
+        self.generated_tokens += generated
+        self.scored_tokens += scored
+        self.trained_tokens += trained
+        self.flops += num_parameters * (2.0 * (generated + scored) + 6.0 * trained)
+
+
+class RunInput(BaseModel):
+    """A file or checkpoint that a run read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    sha256: str
+
+
+class RunCard(BaseModel):
+    """What `run.json` holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = 1
+    kind: str
+    status: Status = "running"
+    seed: int
+    config_hash: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    git_revision: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[str, RunInput] = Field(default_factory=dict)
+    parents: dict[str, str] = Field(default_factory=dict, description="role -> checkpoint id")
+    simulated: bool = False
+    cost: Cost = Field(default_factory=Cost)
+    notes: list[str] = Field(default_factory=list)
+
+
+class RunDirectory:
+    """One stage's directory; use as a context manager around the work.
+
+    Leaving the block writes the card: `finished` when it ended, `interrupted` when an
+    exception passed. Time and memory are counted in between.
+    """
+
+    def __init__(self, path: Path, card: RunCard) -> None:
+        self.path = path
+        self.card = card
+        self._entered = time.monotonic()
+
+    @classmethod
+    def start(cls, path: Path, *, kind: str, seed: int, config: BaseModel) -> Self:
+        """Begin a run in `path`, or take up an unfinished one with the same settings.
+
+        Raises:
+            ConfigError: `path` holds a finished run, another kind of run, or one with
+                other settings.
+        """
+        digest = config_hash(config)
+        if (path / "run.json").exists():
+            card = read_card(path)
+            if card.status == "finished":
+                raise ConfigError(
+                    f"{path} holds a finished {card.kind} run",
+                    "Choose another run.dir, or remove that folder.",
+                )
+            if (card.kind, card.config_hash, card.seed) != (kind, digest, seed):
+                raise ConfigError(
+                    f"{path} holds an unfinished {card.kind} run with other settings",
+                    f"Resume it with its own settings ({path / 'config.json'}), or choose "
+                    "another run.dir.",
+                )
+            card.status = "running"
+            run = cls(path, card)
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            run = cls(
+                path,
+                RunCard(
+                    kind=kind,
+                    seed=seed,
+                    config_hash=digest,
+                    started_at=datetime.now(UTC),
+                    git_revision=git_revision(),
+                    versions=package_versions(),
+                    hardware=hardware(),
+                ),
+            )
+            write_json_atomic(path / "config.json", config.model_dump(mode="json"))
+        run.save()
+        return run
+
+    def add_input(self, name: str, path: Path) -> None:
+        """Record a file that this run reads, by content."""
+        self.card.inputs[name] = RunInput(path=str(path), sha256=sha256_file(path))
+
+    def save(self) -> None:
+        """Write the card with the cost so far."""
+        now = time.monotonic()
+        self.card.cost.seconds += now - self._entered
+        self._entered = now
+        self.card.cost.peak_memory_bytes = max(
+            self.card.cost.peak_memory_bytes, peak_memory_bytes()
+        )
+        write_json_atomic(self.path / "run.json", self.card.model_dump(mode="json"))
+
+    def __enter__(self) -> Self:
+        self._entered = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.card.status = "finished" if kind is None else "interrupted"
+        if kind is None:
+            self.card.finished_at = datetime.now(UTC)
+        self.save()
+
+
+def read_card(path: Path) -> RunCard:
+    """The card of the run in `path`."""
+    file = path / "run.json"
+    try:
+        return RunCard.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is not a run directory: it has no run.json") from None
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise CheckpointError(f"{file}: not a run card: {error}") from None
+
+
+def git_revision() -> str | None:
+    """The revision of the source tree that runs, with `-dirty` where it was changed."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+        return described.stdout.strip()
+    return None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    versions = {"python": platform.python_version()}
+    for name in ("heedful", "torch", "transformers", "tokenizers", "peft"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def hardware() -> dict[str, str]:
+    """The machine in words: processor, cores, memory."""
+    found = {"system": platform.system(), "machine": platform.machine()}
+    found["cores"] = str(os.cpu_count() or 0)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                found["processor"] = line.partition(":")[2].strip()
+                break
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        found["memory_gib"] = f"{pages * size / 2**30:.1f}"
+    return found
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident set of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of one of a run directory's own files; nothing if the stage did not write it."""
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
