@@ -1,0 +1,122 @@
+"""fp32 master weights behind a model that computes in a narrower type.
+
+The module holds its weights in the compute type, so that the trainer's passes and the
+decoder read the very same numbers; the optimiser sees fp32 masters with fp32 gradients
+summed over microbatches. Where the compute type is float32 both are one and the same.
+
+This is the scheme of the paper (section C: fp16 weights, fp32 master copies) with
+bfloat16 in fp16's place, which needs no loss scaling.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from heedful.core.errors import ConfigError
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 natively (emulation is slower than float32)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+    return False
+
+
+def compute_dtype(setting: str, device: torch.device) -> torch.dtype:
+    """The type named by `model.compute_dtype`; `auto` is bfloat16 where it is native."""
+    if setting == "auto":
+        return torch.bfloat16 if native_bfloat16(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[setting]
+
+
+def pick_device(setting: str) -> torch.device:
+    """The device named by `model.device`; `auto` is a GPU where there is one.
+
+    Raises:
+        ConfigError: The device does not exist here.
+    """
+    if setting == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(setting)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"`model.device` = {setting}: {error}") from None
+    return device
+
+
+class MasterWeights:
+    """The trainable weights of a module in fp32, with gradients summed in fp32.
+
+    Args:
+        module: Its trainable parameters are converted to `dtype` in place; parameters of
+            modules listed in `keep_fp32` stay float32.
+        dtype: The compute type.
+        keep_fp32: Name prefixes of parameters that compute in float32 too, such as a
+            scalar head whose small differences matter.
+    """
+
+    def __init__(
+        self, module: nn.Module, dtype: torch.dtype, *, keep_fp32: tuple[str, ...] = ()
+    ) -> None:
+        self.module = module
+        self.masters: dict[str, Tensor] = {}
+        for name, parameter in module.named_parameters():
+            narrow = dtype != torch.float32 and not name.startswith(keep_fp32 or ("\0",))
+            if parameter.requires_grad:
+                master = parameter.detach().float().clone() if narrow else parameter
+                self.masters[name] = master
+            if narrow:
+                parameter.data = parameter.data.to(dtype)
+        self._parameters = {
+            name: parameter
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def accumulate(self) -> None:
+        """Add the module's gradients to the masters' and clear them; after each backward."""
+        for name, parameter in self._parameters.items():
+            master = self.masters[name]
+            if master is parameter or parameter.grad is None:
+                continue
+            if master.grad is None:
+                master.grad = parameter.grad.float()
+            else:
+                master.grad += parameter.grad
+            parameter.grad = None
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Round the masters into the module's weights; after each optimiser step."""
+        for name, parameter in self._parameters.items():
+            master = self.masters[name]
+            if master is not parameter:
+                parameter.copy_(master)
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Set the masters (and the module) to `weights`, which must name each of them."""
+        for name, master in self.masters.items():
+            master.copy_(weights[name])
+        self.publish()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The masters by parameter name, not copied."""
+        return {name: master.detach() for name, master in self.masters.items()}
+
+    def full_state_dict(self) -> dict[str, Tensor]:
+        """The module's whole state with fp32 masters in place of rounded weights.
+
+        Shared (tied) weights appear under each of their names.
+        """
+        state = self.module.state_dict()
+        by_storage = {
+            parameter.data_ptr(): self.masters[name].detach()
+            for name, parameter in self._parameters.items()
+        }
+        return {name: by_storage.get(tensor.data_ptr(), tensor) for name, tensor in state.items()}
