@@ -38,7 +38,7 @@ class CheckpointError(HeedfulError):
     """A checkpoint is missing, incomplete, damaged, or belongs to another run."""
 
 
-class Interrupted(HeedfulError):
+class Interrupted(HeedfulError):  # noqa: N818 - like KeyboardInterrupt, no failure
     """A person pressed Ctrl-C; what was done is saved and can be resumed."""
 
 

@@ -30,16 +30,28 @@ METRICS: dict[str, Metric] = {
     "progress/epoch": Metric("epochs", "Passes over the training data so far"),
     "progress/seconds": Metric("s", "Wall-clock time since the run started, pauses left out"),
     "progress/tokens": Metric("tokens", "Tokens trained on so far, padding not counted"),
-    "progress/tokens_per_second": Metric("tokens/s", "Training tokens over wall-clock time of the step", "higher"),
+    "progress/tokens_per_second": Metric(
+        "tokens/s", "Training tokens over wall-clock time of the step", "higher"
+    ),
     "optim/learning_rate": Metric("", "Learning rate of this step"),
     "optim/grad_norm": Metric("", "Global gradient norm before clipping"),
     # Language modelling
-    "language/loss": Metric("nats/token", "Mean negative log-likelihood of completion tokens (training)", "lower"),
+    "language/loss": Metric(
+        "nats/token", "Mean negative log-likelihood of completion tokens (training)", "lower"
+    ),
     "language/num_tokens": Metric("tokens", "Completion tokens in the loss"),
-    "pretrain/loss": Metric("nats/token", "Mean negative log-likelihood of pretraining tokens (training)", "lower"),
-    "validation/loss": Metric("nats/token", "Mean negative log-likelihood of held-out completion tokens", "lower"),
-    "validation/pretrain_loss": Metric("nats/token", "Mean negative log-likelihood of held-out pretraining text", "lower"),
-    "validation/score": Metric("score", "Mean reward model score of samples on held-out prompts", "higher"),
+    "pretrain/loss": Metric(
+        "nats/token", "Mean negative log-likelihood of pretraining tokens (training)", "lower"
+    ),
+    "validation/loss": Metric(
+        "nats/token", "Mean negative log-likelihood of held-out completion tokens", "lower"
+    ),
+    "validation/pretrain_loss": Metric(
+        "nats/token", "Mean negative log-likelihood of held-out pretraining text", "lower"
+    ),
+    "validation/score": Metric(
+        "score", "Mean reward model score of samples on held-out prompts", "higher"
+    ),
     # Reward model
     "reward/loss": Metric("nats", "K-wise ranking loss, mean over prompts", "lower"),
     "reward/accuracy": Metric("share", "Strict pairs that the reward model orders right", "higher"),
@@ -48,16 +60,28 @@ METRICS: dict[str, Metric] = {
     "validation/reward_loss": Metric("nats", "Ranking loss on held-out rankings", "lower"),
     "validation/reward_accuracy": Metric("share", "Held-out strict pairs ordered right", "higher"),
     # PPO: the objective
-    "objective/score": Metric("score", "Mean reward model score of the rollouts, before penalties", "higher"),
-    "objective/reward": Metric("score", "Mean score after penalties minus kl_coef times KL", "higher"),
-    "objective/kl": Metric("nats", "Mean over rollouts of the summed log-ratio to the reference (k1, may be negative)"),
+    "objective/score": Metric(
+        "score", "Mean reward model score of the rollouts, before penalties", "higher"
+    ),
+    "objective/reward": Metric(
+        "score", "Mean score after penalties minus kl_coef times KL", "higher"
+    ),
+    "objective/kl": Metric(
+        "nats", "Mean over rollouts of the summed log-ratio to the reference (k1, may be negative)"
+    ),
     "objective/kl_k3": Metric("nats", "The same divergence by the k3 estimator (never negative)"),
     "objective/kl_coef": Metric("", "KL coefficient in force"),
-    "objective/entropy": Metric("nats/token", "Mean entropy of the policy at the sampled positions"),
+    "objective/entropy": Metric(
+        "nats/token", "Mean entropy of the policy at the sampled positions"
+    ),
     "objective/length": Metric("tokens", "Mean completion length, end token counted"),
     "objective/eos_rate": Metric("share", "Rollouts that ended by themselves"),
-    "objective/score_length_correlation": Metric("", "Pearson correlation of score and length over the rollouts"),
-    "objective/gold": Metric("score", "Mean held-out gold score of the fixed evaluation prompts", "higher"),
+    "objective/score_length_correlation": Metric(
+        "", "Pearson correlation of score and length over the rollouts"
+    ),
+    "objective/gold": Metric(
+        "score", "Mean held-out gold score of the fixed evaluation prompts", "higher"
+    ),
     # PPO: the policy and value updates
     "policy/loss": Metric("", "Clipped surrogate loss"),
     "policy/approx_kl": Metric("nats/token", "KL of the new to the rollout policy, (r - 1) - ln r"),
@@ -65,7 +89,11 @@ METRICS: dict[str, Metric] = {
     "policy/ratio": Metric("", "Mean probability ratio of new to rollout policy"),
     "policy/grad_norm": Metric("", "Policy gradient norm before clipping"),
     "policy/learning_rate": Metric("", "Policy learning rate"),
-    "policy/sampling_gap": Metric("nats/token", "Mean absolute difference of the decoder's and the trainer's log-probabilities", "lower"),
+    "policy/sampling_gap": Metric(
+        "nats/token",
+        "Mean absolute difference of the decoder's and the trainer's log-probabilities",
+        "lower",
+    ),
     "ptx/loss": Metric("nats/token", "Pretraining loss inside PPO-ptx, before ptx_coef", "lower"),
     "value/loss": Metric("", "Clipped value loss", "lower"),
     "value/clipfrac": Metric("share", "Tokens whose value update was clipped"),
@@ -78,7 +106,9 @@ METRICS: dict[str, Metric] = {
     # PPO: the fixed held-out prompts
     "validation/kl": Metric("nats", "KL to the reference on the fixed held-out prompts"),
     "validation/length": Metric("tokens", "Mean completion length on the fixed held-out prompts"),
-    "validation/eos_rate": Metric("share", "Completions that ended by themselves on the fixed held-out prompts"),
+    "validation/eos_rate": Metric(
+        "share", "Completions that ended by themselves on the fixed held-out prompts"
+    ),
 }
 
 
@@ -119,6 +149,7 @@ class MetricLogger:
             self._mirror(step, values)
 
     def close(self) -> None:
+        """Close the file; nothing can be logged afterwards."""
         self._file.close()
 
 

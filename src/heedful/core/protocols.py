@@ -79,7 +79,9 @@ class Annotator(Protocol):
     """Somebody who labels: a person through the store, a program, a model."""
 
     @property
-    def labeller_id(self) -> str: ...
+    def labeller_id(self) -> str:
+        """Who labels, as written into every label."""
+        ...
 
     def rank(self, prompt: Prompt, completions: Sequence[Completion]) -> Ranking:
         """Rank K >= 2 completions of one prompt; ties allowed."""

@@ -180,9 +180,7 @@ class Ranking(Record):
         if len(self.completion_ids) < 2:
             raise ValueError("a ranking needs at least 2 completions")
         if len(self.ranks) != len(self.completion_ids):
-            raise ValueError(
-                f"{len(self.ranks)} ranks for {len(self.completion_ids)} completions"
-            )
+            raise ValueError(f"{len(self.ranks)} ranks for {len(self.completion_ids)} completions")
         if len(set(self.completion_ids)) != len(self.completion_ids):
             raise ValueError("a completion is ranked twice")
         if min(self.ranks) < 1:

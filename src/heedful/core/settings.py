@@ -66,13 +66,17 @@ class ModelSettings(Settings):
         description="A run directory, a local folder or a hub name of a transformers causal "
         "language model, or a name that `heedful model list` shows.",
     )
-    device: str = Field("auto", description="`auto` takes a GPU where there is one; or cpu, cuda:0.")
+    device: str = Field(
+        "auto", description="`auto` takes a GPU where there is one; or cpu, cuda:0."
+    )
     compute_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Arithmetic of the passes; weights and optimiser stay in float32. `auto` "
         "takes bfloat16 where the processor multiplies it natively.",
     )
-    lora_rank: int = Field(0, ge=0, description="Train low-rank adapters of this rank; 0 trains all.")
+    lora_rank: int = Field(
+        0, ge=0, description="Train low-rank adapters of this rank; 0 trains all."
+    )
     lora_alpha: float = Field(16.0, gt=0, description="LoRA scale: updates count alpha / rank.")
     microbatch_tokens: int = Field(
         2048,
@@ -86,7 +90,9 @@ class DataSettings(Settings):
     """Where the data of a stage lies; public formats are read as they are."""
 
     demonstrations: Path | None = Field(None, description="Demonstrations for SFT, file or folder.")
-    rankings: Path | None = Field(None, description="Rankings for the reward model, file or folder.")
+    rankings: Path | None = Field(
+        None, description="Rankings for the reward model, file or folder."
+    )
     prompts: Path | None = Field(None, description="Prompts for PPO, file or folder.")
     pretraining: Path | None = Field(None, description="Pretraining text (.txt or .jsonl).")
     format: str | None = Field(None, description="Format of the files; found out where left out.")
@@ -100,7 +106,9 @@ class DataSettings(Settings):
     max_rejects: int = Field(
         0, ge=0, description="Unreadable rows that are set aside before the run refuses the file."
     )
-    licence: str | None = Field(None, description="Licence of imported data, kept with each record.")
+    licence: str | None = Field(
+        None, description="Licence of imported data, kept with each record."
+    )
 
 
 class OptimSettings(Settings):
@@ -216,8 +224,8 @@ class PPOSettings(OptimSettings):
     ptx_coef: float = Field(
         0.0,
         ge=0,
-        description="Weight of the pretraining loss (gamma of the objective); 0 is PPO, the paper's "
-        "PPO-ptx 27.8. Both losses are means over tokens, see docs/losses.md.",
+        description="Weight of the pretraining loss (gamma of the objective); 0 is PPO, the "
+        "paper's PPO-ptx 27.8. Both losses are means over tokens, see docs/losses.md.",
     )
     ptx_ratio: float = Field(8.0, gt=0, description="Pretraining examples per episode.")
     ptx_tokens: int = Field(128, gt=1, description="Tokens in one pretraining example.")

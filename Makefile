@@ -1,0 +1,56 @@
+# Everything a person types. Each target prepares .venv itself; a second call installs nothing.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test check docs clean
+
+help:  ## Show this list.
+	@echo "Heedful. Usage: make TARGET [PYTHON=python3.12]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+quickstart: $(VENV)/.run  ## Install, then train and compare SFT, PPO and PPO-ptx on this machine.
+	$(BIN)/heedful quickstart
+
+test: $(VENV)/.test  ## Install what the tests need and run them (PYTEST_ARGS="-k ppo").
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.check  ## Style, types, floors and a strict build of the documentation.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+docs: $(VENV)/.check  ## Serve the documentation at http://127.0.0.1:8000.
+	$(BIN)/mkdocs serve
+
+clean:  ## Remove .venv and what the tools left behind; runs stay.
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# An editable install leaves a stamp; pyproject.toml newer than the stamp installs again.
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.check: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[test,check,docs]'
+	@touch $@ $(VENV)/.run $(VENV)/.test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Heedful needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+	  exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python could not make a virtual environment; on Debian: apt install python3-venv"; \
+	  exit 1; }

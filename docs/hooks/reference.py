@@ -1,0 +1,202 @@
+"""Writes the reference pages from the code, so that they cannot say anything else.
+
+A MkDocs hook: settings, metrics, commands, records and the API pages are generated while
+the site is built; nothing is written into `docs/`. `tests/test_docs.py` calls the same
+functions.
+"""
+
+import importlib.util
+import inspect
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import heedful
+from heedful.core import records
+from heedful.core.metrics import METRICS
+from heedful.core.settings import Project
+
+PACKAGE = Path(heedful.__file__).parent
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to the site."""
+    pages = {
+        "reference/settings.md": settings_page(),
+        "reference/metrics.md": metrics_page(),
+        "reference/commands.md": commands_page(),
+        "reference/records.md": records_page(),
+        **{f"reference/api/{room}.md": api_page(room) for room in rooms()},
+    }
+    for uri, content in pages.items():
+        files.append(File.generated(config, uri, content=content))
+    return files
+
+
+def settings_page() -> str:
+    """Every setting of a project file, one table a section."""
+    parts = [
+        "# Settings",
+        "A project file is TOML with these sections. Each command reads the sections it needs; "
+        "`--set section.key=value` overrides a file. Settings without a default must be given "
+        "where they are used.",
+    ]
+    for name, field in Project.model_fields.items():
+        section = field.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, BaseModel)
+        rows = [
+            (f"`{name}.{key}`", _type_name(leaf.annotation), _default(leaf), leaf.description or "")
+            for key, leaf in section.model_fields.items()
+        ]
+        parts += [f"## [{name}]", inspect.getdoc(section) or ""]
+        parts.append(_table(("Setting", "Type", "Default", "Meaning"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def metrics_page() -> str:
+    """Every metric that may be logged."""
+    rows = [
+        (f"`{name}`", metric.unit, metric.better, metric.meaning)
+        for name, metric in METRICS.items()
+    ]
+    return "\n\n".join(
+        (
+            "# Metrics",
+            "What `metrics.jsonl` holds. A name that is not in this table cannot be logged.",
+            _table(("Metric", "Unit", "Better", "Meaning"), rows),
+        )
+    )
+
+
+def records_page() -> str:
+    """Every record type and its fields."""
+    parts = [
+        "# Records",
+        "What crosses disk. Records are frozen, refuse unknown fields, and are written as one "
+        "JSON object a line.",
+    ]
+    for name, kind in vars(records).items():
+        if not inspect.isclass(kind) or not issubclass(kind, records.Record):
+            continue
+        if kind is records.Record:
+            continue
+        rows = [
+            (f"`{key}`", _type_name(field.annotation), _default(field))
+            for key, field in kind.model_fields.items()
+        ]
+        parts += [f"## {name}", (inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0]]
+        parts.append(_table(("Field", "Type", "Default"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command as typed, such as `heedful train ppo`, and the click command behind it."""
+
+    def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+        subcommands = getattr(command, "commands", None)
+        if subcommands is None:
+            yield path, command
+            return
+        for name, subcommand in sorted(subcommands.items()):
+            if not subcommand.hidden:
+                yield from walk(f"{path} {name}", subcommand)
+
+    if importlib.util.find_spec("heedful.cli.main") is not None:
+        main = importlib.import_module("heedful.cli.main")
+        yield from walk("heedful", typer.main.get_command(main.app))
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    parts = ["# Commands", "What `heedful COMMAND --help` prints, on one page."]
+    for path, command in commands():
+        rows = []
+        words = []
+        for parameter in command.params:
+            options = ", ".join(f"`{option}`" for option in parameter.opts)
+            if parameter.param_type_name == "argument":
+                name = parameter.name.upper()
+                words.append(name if parameter.required else f"[{name}]")
+                options = f"`{name}`"
+            rows.append((options, _command_default(parameter), parameter.help or ""))
+        parts += [
+            f"## {path}",
+            f"```\n{' '.join((path, *words))} [options]\n```",
+            inspect.cleandoc(command.help or ""),
+        ]
+        if rows:
+            parts.append(_table(("Argument or option", "Default", "Meaning"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def rooms() -> list[str]:
+    """The rooms that have at least one module."""
+    return sorted(
+        room.name
+        for room in PACKAGE.iterdir()
+        if room.is_dir() and any(path.stem != "__init__" for path in room.glob("*.py"))
+    )
+
+
+def api_page(room: str) -> str:
+    """The API of one room, read from its source by mkdocstrings."""
+    modules = sorted(path.stem for path in (PACKAGE / room).glob("*.py"))
+    parts = [f"# heedful.{room}"]
+    parts += [f"::: heedful.{room}.{name}" for name in modules if name != "__init__"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [
+        " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) for row in rows
+    ]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _type_name(annotation: Any) -> str:
+    """A type as a reader of a TOML file would say it."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return " or ".join(
+            _type_name(part) for part in get_args(annotation) if part is not type(None)
+        )
+    if origin is tuple:
+        return f"list of {_type_name(get_args(annotation)[0])}"
+    if origin is dict:
+        return f"table of {_type_name(get_args(annotation)[1])}"
+    words = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
+    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, (tuple, dict, BaseModel)):
+        return "" if not value or isinstance(value, BaseModel) else f"`{value}`"
+    return f"`{value}`"
+
+
+def _command_default(parameter: Any) -> str:
+    if parameter.required:
+        return "needed"
+    value = parameter.default
+    if value is None or value == () or value == [] or value is False or callable(value):
+        return ""
+    return f"`{value}`"
