@@ -6,15 +6,31 @@ layered is in `heedful.core.config`; this module only says what may be set.
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 
 class Settings(BaseModel):
     """Base of all sections: frozen, unknown keys refused, defaults validated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _none(cls, value: object, info: ValidationInfo) -> object:
+        """`none` unsets a setting that may be left out; TOML has no word for it."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        return None if value == "none" and type(None) in get_args(annotation) else value
 
 
 class FormatSettings(Settings):
@@ -289,7 +305,7 @@ class Project(Settings):
 
     run: RunSettings
     model: ModelSettings = ModelSettings()
-    format: FormatSettings = FormatSettings()
+    format: FormatSettings | None = None
     data: DataSettings = DataSettings()
     sft: SFTSettings = SFTSettings()
     reward: RewardSettings = RewardSettings()

@@ -1,0 +1,165 @@
+"""A language model as everybody uses it: weights, tokenizer, prompt format and decoder.
+
+Opened by name once, then asked for completions of prompts. Training changes the weights
+in place; the decoder reads the same ones.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+
+from heedful.core.errors import CheckpointError, ConfigError
+from heedful.core.protocols import Generated, GenerationRequest
+from heedful.core.records import Checkpoint, Completion, Prompt, SamplingParameters, derived_id
+from heedful.core.settings import FormatSettings
+from heedful.data.formatting import PromptFormatter
+from heedful.data.tokenizer import TextTokenizer
+from heedful.generation.native import NativeEngine
+from heedful.models.checkpoint import read_checkpoint, read_format
+from heedful.models.loading import ModelFolder, find_model, load_causal_lm
+
+
+def open_format(
+    folder: ModelFolder, wanted: FormatSettings | None
+) -> tuple[TextTokenizer, PromptFormatter]:
+    """The tokenizer of `folder` and its prompt format.
+
+    A checkpoint keeps the template that it was trained with; token budgets come from
+    `wanted` where it is given.
+
+    Raises:
+        ConfigError: `wanted` names another template than the checkpoint's.
+    """
+    tokenizer = TextTokenizer.from_dir(folder.path)
+    stored = read_format(folder.path)
+    if stored is not None and wanted is not None and stored.template != wanted.template:
+        raise ConfigError(
+            f"`format.template` is {wanted.template}, but {folder.name} was trained with "
+            f"{stored.template}",
+            "Leave [format] out to use the checkpoint's own.",
+        )
+    settings = wanted or stored or FormatSettings()
+    return tokenizer, PromptFormatter(settings, tokenizer)
+
+
+class LanguageModel:
+    """A causal language model with its tokenizer and prompt format; see `open`."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        card: Checkpoint | None,
+        model: Any,
+        tokenizer: TextTokenizer,
+        formatter: PromptFormatter,
+    ) -> None:
+        self.folder = folder
+        self.card = card
+        self.model = model
+        self.tokenizer = tokenizer
+        self.formatter = formatter
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        format_settings: FormatSettings | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+        dropout: float | None = None,
+    ) -> Self:
+        """Load the model called `name` (see `find_model`), verified and ready to use.
+
+        Raises:
+            ModelError: It cannot be found or loaded.
+            CheckpointError: It is damaged, or a reward model.
+        """
+        folder = find_model(name)
+        card = read_checkpoint(folder.path)
+        if card is not None and card.kind == "reward":
+            raise CheckpointError(f"{name} is a reward model; a language model is needed here")
+        tokenizer, formatter = open_format(folder, format_settings)
+        model = load_causal_lm(folder, pad_id=tokenizer.pad_id, dropout=dropout)
+        model.to(device=device or torch.device("cpu"), dtype=dtype)
+        return cls(folder, card, model, tokenizer, formatter)
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The checkpoint's id, or the name of a model that was not trained here."""
+        return self.card.id if self.card is not None else self.folder.name
+
+    def engine(self, max_batch_size: int = 64) -> NativeEngine:
+        """A decoder on this model's weights as they are at each call."""
+        return NativeEngine(
+            self.model,
+            eos_ids=self.tokenizer.eos_ids,
+            pad_id=self.tokenizer.pad_id,
+            decode=self.formatter.decode_completion,
+            max_batch_size=max_batch_size,
+        )
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: SamplingParameters,
+        *,
+        num_completions: int = 1,
+        seed: int = 0,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[list[Generated]]:
+        """K raw completions per prompt; noise depends on (seed, prompt id, k) alone.
+
+        Raises:
+            ConfigError: A prompt does not fit the format's budget.
+        """
+        requests = [
+            GenerationRequest(
+                prompt_ids=self.formatter.prompt_ids(prompt),
+                sampling=sampling,
+                num_completions=num_completions,
+                seed=request_seed(seed, prompt.id),
+            )
+            for prompt in prompts
+        ]
+        return self.engine().generate(requests, on_progress)
+
+    def complete(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: SamplingParameters,
+        *,
+        num_completions: int = 1,
+        seed: int = 0,
+        checkpoint_id: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """`sample` as records; ids follow from what was asked, so a rerun repeats them."""
+        name = checkpoint_id or self.checkpoint_id
+        sampled = self.sample(
+            prompts, sampling, num_completions=num_completions, seed=seed, on_progress=on_progress
+        )
+        return [
+            [
+                Completion(
+                    id=derived_id("completion", name, prompt.id, seed, k, sampling.model_dump_json()),
+                    prompt_id=prompt.id,
+                    text=generated.text,
+                    checkpoint_id=name,
+                    sampling=sampling,
+                    seed=seed,
+                    finish_reason=generated.finish_reason,
+                    num_tokens=len(generated.token_ids),
+                )
+                for k, generated in enumerate(row)
+            ]
+            for prompt, row in zip(prompts, sampled, strict=True)
+        ]
+
+
+def request_seed(*parts: str | int) -> int:
+    """A 63-bit seed that depends on all of `parts`."""
+    joined = "\x1f".join(str(part) for part in parts).encode()
+    return int.from_bytes(hashlib.sha256(joined).digest()[:8], "big") >> 1
