@@ -144,7 +144,9 @@ class LanguageModel:
         return [
             [
                 Completion(
-                    id=derived_id("completion", name, prompt.id, seed, k, sampling.model_dump_json()),
+                    id=derived_id(
+                        "completion", name, prompt.id, seed, k, sampling.model_dump_json()
+                    ),
                     prompt_id=prompt.id,
                     text=generated.text,
                     checkpoint_id=name,

@@ -10,9 +10,7 @@ It does not drive encoder-decoders or models that carry recurrent states
 """
 
 import inspect
-import math
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +21,7 @@ from transformers import DynamicCache, PreTrainedModel
 from heedful.core.errors import ConfigError, ModelError
 from heedful.core.protocols import Generated, GenerationRequest
 from heedful.generation.cache import new_cache
+from heedful.generation.inference import inference, token_limits
 from heedful.generation.requests import Decode, Slot, Transcript, check_requests, plan_batches
 from heedful.generation.sampling import RowSampling, row_uniforms
 
@@ -89,9 +88,7 @@ class NativeEngine:
         _check_drivable(model)
         if max_batch_size < 1:
             raise ConfigError(f"max_batch_size is {max_batch_size}", "Set it to at least 1.")
-        config = model.config.get_text_config()
-        self._vocab_size: int = config.vocab_size
-        self._context: int | None = getattr(config, "max_position_embeddings", None)
+        self._vocab_size, self._context = token_limits(model)
         if not 0 <= pad_id < self._vocab_size:
             raise ModelError(
                 f"pad id {pad_id} is outside the model's vocabulary of {self._vocab_size}",
@@ -118,9 +115,7 @@ class NativeEngine:
         """
         check_requests(requests, vocab_size=self._vocab_size, context=self._context)
         finished: dict[Slot, Generated] = {}
-        # no_grad, not inference_mode: what a model or autocast caches during the call
-        # must still be usable in training.
-        with torch.no_grad(), _evaluating(self._model):
+        with inference(self._model):
             for slots in plan_batches(requests, self._max_batch_size, self._max_batch_tokens):
                 batch = self._prefill(requests, slots)
                 while True:
@@ -189,12 +184,6 @@ class NativeEngine:
             row = batch.rows[index]
             if row is None:
                 continue
-            if not math.isfinite(logprob):
-                raise ModelError(
-                    "the model's logits are not finite numbers",
-                    "The weights have diverged or overflow their dtype: go back to an "
-                    "earlier checkpoint or lower the learning rate.",
-                )
             num_drawn += 1
             slot, transcript = row
             generated = transcript.append(token_id, logprob)
@@ -240,18 +229,3 @@ def _check_drivable(model: PreTrainedModel) -> None:
             f"the native engine cannot drive a {type(model).__name__}",
             "Use heedful.generation.hf.TransformersEngine, which is slower.",
         )
-
-
-@contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode inside; each module's own mode, and no half-cast weights, after."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        # Autocast would reuse weights that it cast without a graph.
-        torch.clear_autocast_cache()

@@ -4,6 +4,7 @@ Checks them, and turns sampled ids into text: end tokens, stop strings, finish r
 Decoding goes through the function given; no tokenizer is known here, and no torch.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from heedful.core.errors import DataError, ModelError
@@ -90,6 +91,12 @@ class Transcript:
 
     def append(self, token_id: int, logprob: float) -> Generated | None:
         """Add a token; the finished completion if this token ends it, None otherwise."""
+        if not math.isfinite(logprob):
+            raise ModelError(
+                "the model's logits are not finite numbers",
+                "Its weights have diverged or overflow their dtype: go back to an earlier "
+                "checkpoint, or compute in float32.",
+            )
         self._ids.append(token_id)
         self._logprobs.append(logprob)
         if token_id in self._eos_ids:

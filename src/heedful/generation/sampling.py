@@ -126,7 +126,7 @@ class RowSampling:
     ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
         """Token ids, and log-probabilities under the distribution drawn from (greedy: 0.0)."""
         if self._num_greedy == len(logits):
-            return logits.argmax(dim=-1), logits.new_zeros(len(logits), dtype=torch.float32)
+            return _most_likely(logits)
         warped = logits
         if self._tempered or self._filtered:
             warped = logits / self._temperature[:, None]
@@ -134,6 +134,15 @@ class RowSampling:
             warped[rows] = keep_top(warped[rows], self._top_k[rows], self._top_p[rows])
         ids, logprobs = sample_inverse_cdf(warped, self._uniforms[:, step])
         if self._num_greedy:
-            ids = torch.where(self._greedy, logits.argmax(dim=-1), ids)
-            logprobs = logprobs.masked_fill(self._greedy, 0.0)
+            best_ids, certain = _most_likely(logits)
+            ids = torch.where(self._greedy, best_ids, ids)
+            logprobs = torch.where(self._greedy, certain, logprobs)
         return ids, logprobs
+
+
+def _most_likely(
+    logits: Float[Tensor, "B V"],
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """The best token of each row, and 0.0, or nan where the logits are not numbers."""
+    best, ids = logits.float().max(dim=-1)
+    return ids, best.sub(best)
