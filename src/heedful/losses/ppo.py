@@ -122,10 +122,9 @@ def policy_loss(
 ) -> tuple[Float[Tensor, ""], Metrics]:
     """Clipped surrogate, to be minimised: mean of max(-A r, -A clip(r, 1 - c, 1 + c)).
 
-    Args:
-        denominator: What sums over tokens are divided by; default, the number of unmasked
-            tokens. A caller that accumulates gradients over microbatches passes the
-            minibatch's count, and then the loss and all metrics add up.
+    `denominator` divides every sum over tokens; by default, the number of unmasked tokens. A
+    caller that accumulates gradients over microbatches passes the minibatch's count, and
+    then the loss and all metrics add up.
 
     Returns:
         The loss, and metrics `policy/loss`; `policy/approx_kl`, mean of (r - 1) - log r, an
@@ -147,7 +146,7 @@ def policy_loss(
         metrics = {
             "policy/loss": loss.detach(),
             "policy/approx_kl": mean_over(torch.expm1(log_ratio) - log_ratio, mask, denominator),
-            "policy/clipfrac": mean_over((clipped > unclipped).float(), mask, denominator),
+            "policy/clipfrac": mean_over((clipped > unclipped).to(ratio.dtype), mask, denominator),
             "policy/ratio": mean_over(ratio, mask, denominator),
         }
     return loss, metrics
@@ -183,7 +182,7 @@ def value_loss(
     with torch.no_grad():
         metrics = {
             "value/loss": loss.detach(),
-            "value/clipfrac": mean_over((squared > unclipped).float(), mask, denominator),
+            "value/clipfrac": mean_over((squared > unclipped).to(values.dtype), mask, denominator),
         }
     return loss, metrics
 
@@ -211,7 +210,7 @@ def adapt_kl_coef(
     observed_kl: float,
     *,
     target_kl: float,
-    horizon: float | int,
+    horizon: int,
     num_episodes: int,
 ) -> float:
     """The KL coefficient after `num_episodes` more episodes of mean KL `observed_kl`.
