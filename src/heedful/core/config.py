@@ -1,8 +1,8 @@
 """Layered configuration: defaults, TOML files from left to right, then `--set a.b=value`.
 
 Every mistake is found here, before any model loads, and named with the place it came
-from and the nearest setting that exists. What the settings are is in
-`heedful.core.settings`.
+from and the nearest setting that exists. TOML has types, so nothing is converted: text is
+no number, and 1 is not true. What the settings are is in `heedful.core.settings`.
 """
 
 import hashlib
@@ -53,14 +53,19 @@ def load_config(
             nested = {key: nested}
         _merge(merged, nested, f"--set {override}", origins)
     try:
-        return model.model_validate(merged)
+        return model.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
         raise _config_error(model, error, origins) from None
 
 
 def config_hash(config: BaseModel) -> str:
-    """SHA-256 (16 hex digits) of the resolved settings, the same on every machine."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    """SHA-256 (16 hex digits) of the settings that decide a result, on every machine the same.
+
+    Where the run lies, how often it saves and who watches are left out: an unfinished run
+    may be moved, or resumed with other values of these.
+    """
+    exclude = {"run": {"dir", "save_every", "tensorboard"}}
+    text = json.dumps(config.model_dump(mode="json", exclude=exclude), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -102,6 +107,8 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
             "Write for example --set ppo.kl_coef=0.05.",
         )
     text = text.strip()
+    if not text:
+        raise ConfigError(f"--set {override}: no value", 'Write "" for an empty text.')
     try:
         return keys, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -122,7 +129,7 @@ def _merge(
         if isinstance(value, Mapping):
             if not isinstance(into.get(key), dict):
                 into[key] = {}
-            origins.setdefault(where, origin)
+                origins.pop(where, None)
             _merge(into[key], value, origin, origins, where)
         else:
             into[key] = value
@@ -135,10 +142,7 @@ def _config_error(model: type[BaseModel], error: ValidationError, origins: Origi
     for detail in error.errors():
         where = tuple(str(part) for part in detail["loc"])
         name = ".".join(where) or "settings"
-        origin = next(
-            (origins[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origins), None
-        )
-        at = f" (from {origin})" if origin else ""
+        at = _came_from(where, origins)
         if detail["type"] == "extra_forbidden":
             lines.append(f"unknown setting `{name}`{at}")
             hints.append(_suggest(model, where))
@@ -148,23 +152,29 @@ def _config_error(model: type[BaseModel], error: ValidationError, origins: Origi
         else:
             message = detail["msg"].removeprefix("Value error, ")
             lines.append(f"`{name}`: {message}{at}")
+            if detail["type"].endswith(("_type", "_parsing")):
+                hints.append('Values are TOML: 0.5, 3, true, "text", ["a", "b"].')
     return ConfigError("; ".join(lines), " ".join(dict.fromkeys(hints)) or None)
 
 
+def _came_from(where: tuple[str, ...], origins: Origins) -> str:
+    """Which layers set `where`, anything under it, or what it lies in."""
+    under = [origin for key, origin in origins.items() if key[: len(where)] == where]
+    above = [origins[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origins]
+    found = ", ".join(dict.fromkeys(under or above[:1]))
+    return f" (from {found})" if found else ""
+
+
 def _suggest(model: type[BaseModel], where: tuple[str, ...]) -> str:
-    known = [name for name, _ in walk_settings(model)]
+    """The setting that an unknown one was meant to be: in its section, else anywhere."""
     section: type[BaseModel] | None = model
-    for depth, part in enumerate(where[:-1]):
-        field = section.model_fields.get(part) if section else None
-        section = _section(field.annotation) if field else None
-        if section is None:
-            where = where[: depth + 1]
-            break
-    if section is not None:
-        near = nearest(where[-1], section.model_fields)
-        if near is not None:
-            return f"Did you mean `{'.'.join((*where[:-1], near))}`?"
-    near = nearest(".".join(where), known)
-    if near is None:
-        return "`heedful config` lists every setting."
-    return f"Did you mean `{near}`?"
+    for part in where[:-1]:
+        field = section.model_fields.get(part) if section is not None else None
+        section = _section(field.annotation) if field is not None else None
+    near = nearest(where[-1], section.model_fields) if section is not None else None
+    if near is not None:
+        return f"Did you mean `{'.'.join((*where[:-1], near))}`?"
+    known = [name for name, _ in walk_settings(model)]
+    same_leaf = [name for name in known if name.rpartition(".")[2] == where[-1]]
+    near = same_leaf[0] if same_leaf else nearest(".".join(where), known)
+    return f"Did you mean `{near}`?" if near else "`heedful config` lists every setting."

@@ -37,9 +37,9 @@ UseCase = Literal[
 
 
 class Record(BaseModel):
-    """A frozen record; unknown fields are errors, and `schema_version` is written out."""
+    """A frozen record; unknown fields and numbers that JSON cannot hold are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Turn(Record):
@@ -247,6 +247,14 @@ class EvalResult(Record):
     seed: int | None = None
     made_by: MadeBy | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.ci_low is None) != (self.ci_high is None):
+            raise ValueError("an interval has two ends")
+        if self.ci_low is not None and self.ci_high is not None and self.ci_low > self.ci_high:
+            raise ValueError(f"the interval [{self.ci_low}, {self.ci_high}] is upside down")
+        return self
+
 
 class Checkpoint(Record):
     """The card of a saved model; the files lie beside it."""
@@ -290,5 +298,5 @@ def text_hash(
     """
     parts = [instruction, context or ""]
     parts += [text for example in examples for text in (example.prompt, example.completion)]
-    parts += [text for turn in turns for text in (turn.role, turn.text)]
+    parts += [text for turn in turns for text in (f"\x1e{turn.role}", turn.text)]
     return hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
