@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Metrics = dict[str, Tensor]
-Denominator = Tensor | float | int | None
+Denominator = Tensor | float | None
 
 
 def at_least_float32(values: Tensor) -> Tensor:
