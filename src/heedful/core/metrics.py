@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from heedful.core.errors import HeedfulError, nearest
+from heedful.core.errors import nearest
+from heedful.core.jsonl import write_text_atomic
+from heedful.core.run import read_jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class MetricLogger:
 
     Args:
         path: The JSONL file; created if absent.
-        resume_step: Rows after this step, left by a run that died, are cut off.
+        resume_step: Rows after this step, left by a run that died, are cut off; steps
+            count from 1.
         mirror: Called with (step, values) for every row; TensorBoard hangs here.
     """
 
@@ -125,14 +128,11 @@ class MetricLogger:
         self,
         path: Path,
         *,
-        resume_step: int | None = None,
+        resume_step: int = 0,
         mirror: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = []
-        if resume_step is not None and path.exists():
-            kept = [row for row in read_metrics(path) if row["step"] <= resume_step]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        kept = [row for row in read_metrics(path) if row["step"] <= resume_step]
+        write_text_atomic(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = path.open("a", encoding="utf-8")
         self._mirror = mirror
 
@@ -161,13 +161,4 @@ def _plain(value: float) -> float | None:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of a metrics file; a half-written last line (a killed run) is left out."""
-    rows = []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise HeedfulError(f"{path}, line {number}: not valid JSON: {error}") from None
-    return rows
+    return list(read_jsonl(path))

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from heedful.core.config import config_hash
 from heedful.core.errors import CheckpointError, ConfigError
-from heedful.core.jsonl import sha256_file, write_json_atomic
+from heedful.core.jsonl import RowError, read_rows, sha256_file, write_json_atomic
 
 Status = Literal["running", "interrupted", "finished"]
 
@@ -116,8 +116,8 @@ class RunDirectory:
         """Begin a run in `path`, or take up an unfinished one with the same settings.
 
         Raises:
-            ConfigError: `path` holds a finished run, another kind of run, or one with
-                other settings.
+            ConfigError: `path` holds a finished run, another kind of run, one with other
+                settings, or something that is no run.
         """
         digest = config_hash(config)
         if (path / "run.json").exists():
@@ -136,7 +136,7 @@ class RunDirectory:
             card.status = "running"
             run = cls(path, card)
         else:
-            path.mkdir(parents=True, exist_ok=True)
+            _claim(path)
             run = cls(
                 path,
                 RunCard(
@@ -149,8 +149,8 @@ class RunDirectory:
                     hardware=hardware(),
                 ),
             )
-            write_json_atomic(path / "config.json", config.model_dump(mode="json"))
         run.save()
+        write_json_atomic(path / "config.json", config.model_dump(mode="json"))
         return run
 
     def add_input(self, name: str, path: Path) -> None:
@@ -178,6 +178,21 @@ class RunDirectory:
         self.save()
 
 
+def _claim(path: Path) -> None:
+    """Make the folder of a new run; what lies there already is never written over."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be made a run directory: {error.strerror}", "Choose another run.dir."
+        ) from None
+    if any(not entry.name.startswith(".") for entry in path.iterdir()):
+        raise ConfigError(
+            f"{path} is not empty, and what it holds is no run",
+            "Choose another run.dir; a new run needs a new or an empty folder.",
+        )
+
+
 def read_card(path: Path) -> RunCard:
     """The card of the run in `path`."""
     file = path / "run.json"
@@ -190,18 +205,28 @@ def read_card(path: Path) -> RunCard:
 
 
 def git_revision() -> str | None:
-    """The revision of the source tree that runs, with `-dirty` where it was changed."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-        return described.stdout.strip()
-    return None
+    """The revision of the source tree that runs, with `-dirty` where it was changed.
+
+    None where this package is installed apart from its repository.
+    """
+    commands = (
+        ["git", "ls-files", "--error-unmatch", __file__],
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+    )
+    output = ""
+    try:
+        for command in commands:
+            output = subprocess.run(
+                command,
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+            ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return output.strip()
 
 
 def package_versions() -> dict[str, str]:
@@ -235,7 +260,24 @@ def peak_memory_bytes() -> int:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of one of a run directory's own files; nothing if the stage did not write it."""
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)
+    """Rows of one of a run directory's own files; nothing if the stage did not write it.
+
+    A half-written last line, left by a run that was killed, is passed over.
+
+    Raises:
+        RowError: Another line is broken.
+    """
+    if not path.exists():
+        return
+    broken: list[RowError] = []
+    for _, row in read_rows(path, on_bad_row=broken.append):
+        if broken:
+            break
+        yield row
+    if broken and _num_lines(path) > broken[0].line:
+        raise broken[0]
+
+
+def _num_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
