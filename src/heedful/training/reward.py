@@ -1,0 +1,228 @@
+"""The reward model on K-way rankings (paper, section 3.5, equation 1, appendix C.2).
+
+The K completions of a prompt are encoded once each and all their pairs make one batch
+element. Afterwards the offset is set so that demonstrations score 0 on average, and the
+model is measured on held-out rankings beside "the longer one wins".
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heedful.core.config import config_hash
+from heedful.core.jsonl import write_json_atomic, write_records
+from heedful.core.records import Checkpoint, derived_id
+from heedful.core.run import RunDirectory
+from heedful.core.settings import Project
+from heedful.generation.language_model import LanguageModel
+from heedful.losses.ranking import ranking_loss
+from heedful.models.adapters import add_lora
+from heedful.models.checkpoint import save_scalar
+from heedful.models.loading import num_matrix_parameters, trunk_of
+from heedful.models.scalar import ScalarModel
+from heedful.training.batches import TokenPair, pad_rows, stream_slice
+from heedful.training.display import Display
+from heedful.training.examples import RankedExample, read_demonstrations, read_rankings
+from heedful.training.loop import Loop, StepMetrics, Trainable, add_metrics, cosine_rate, prepare
+from heedful.training.reward_evaluation import evaluate_reward_model
+from heedful.training.scoring import RewardModel
+
+
+def train(config: Project, display: Display) -> Checkpoint:
+    """Train a reward model from `model.name` on `data.rankings` into `run.dir`/checkpoint.
+
+    Raises:
+        HeedfulError: Settings, data or model cannot be used; nothing is half-written.
+        Interrupted: Ctrl-C; the same call resumes.
+    """
+    run = RunDirectory.start(config.run.dir, kind="reward", seed=config.run.seed, config=config)
+    with run:
+        return _RewardTraining(config, run, display).run()
+
+
+class _RewardTraining:
+    def __init__(self, config: Project, run: RunDirectory, display: Display) -> None:
+        self.config, self.settings = config, config.reward
+        self.directory, self.display = run, display
+        self.device, dtype = prepare(config.run, config.model)
+        language = LanguageModel.open(config.model.name, format_settings=config.format)
+        self.language = language
+        self.data = read_rankings(config.data, language.formatter, config.run.seed, display.say)
+        self.demonstrations = self._demonstrations()
+        self.model = self._initial_model(language)
+        self.num_parameters = num_matrix_parameters(self.model)
+        self.trainable = Trainable(self.model, dtype, self.settings, keep_fp32=("head.",))
+        self.num_steps = max(
+            1,
+            round(self.settings.epochs * len(self.data.train) / self.settings.batch_size),
+        )
+
+    def _initial_model(self, language: LanguageModel) -> ScalarModel:
+        trunk: Any = trunk_of(language.model)
+        if self.config.model.lora_rank:
+            add_lora(
+                trunk,
+                rank=self.config.model.lora_rank,
+                alpha=self.config.model.lora_alpha,
+                seed=self.config.run.seed,
+            )
+        generator = torch.Generator().manual_seed(self.config.run.seed)
+        return ScalarModel(trunk, trunk.config.hidden_size, generator=generator).to(self.device)
+
+    def _demonstrations(self) -> list[TokenPair]:
+        """The texts whose mean score becomes 0: demonstrations, else the best-ranked."""
+        if self.config.data.demonstrations is not None:
+            return read_demonstrations(
+                self.config.data, self.language.formatter, self.config.run.seed, self.display.say
+            ).train
+        note = (
+            "No data.demonstrations: the best-ranked training completions have mean score 0 instead."
+        )
+        self.display.say(note)
+        if note not in self.directory.card.notes:
+            self.directory.card.notes.append(note)
+        return [
+            pair
+            for example in self.data.train
+            for pair, rank in zip(example.pairs, example.ranking.ranks, strict=True)
+            if rank == min(example.ranking.ranks)
+        ]
+
+    def run(self) -> Checkpoint:
+        loop = Loop(
+            self.directory,
+            self.config.run,
+            name="reward",
+            num_steps=self.num_steps,
+            display=self.display,
+            collect=lambda: {"model": self.trainable.state_dict()},
+            restore=lambda state: self.trainable.load_state_dict(state["model"]),
+        )
+        with loop:
+            for step in loop.steps():
+                metrics = self._step(step)
+                shown = {"loss": metrics["reward/loss"], "accuracy": metrics["reward/accuracy"]}
+                loop.log(step, metrics, shown)
+            self._centre()
+            return self._save()
+
+    def _step(self, step: int) -> StepMetrics:
+        settings = self.settings
+        chosen = stream_slice(
+            len(self.data.train),
+            step * settings.batch_size,
+            settings.batch_size,
+            self.config.run.seed,
+        )
+        batch = [self.data.train[index] for index in chosen]
+        metrics: StepMetrics = {}
+        for group in ranking_groups(batch, self.config.model.microbatch_tokens):
+            scores, ranks, groups = self._scores([batch[index] for index in group])
+            loss, part = ranking_loss(scores, ranks, groups, num_prompts=len(batch))
+            self.trainable.backward(loss)
+            add_metrics(metrics, part)
+        rate = cosine_rate(
+            step,
+            self.num_steps,
+            peak=settings.learning_rate,
+            warmup_share=settings.warmup_share,
+            min_ratio=settings.min_learning_rate_ratio,
+        )
+        metrics["optim/grad_norm"] = self.trainable.step(rate)
+        metrics["optim/learning_rate"] = rate
+        metrics["progress/epoch"] = (step + 1) * settings.batch_size / len(self.data.train)
+        self.directory.card.cost.add_tokens(
+            self.num_parameters,
+            trained=sum(len(pair) for example in batch for pair in example.pairs),
+        )
+        return metrics
+
+    def _scores(self, examples: Sequence[RankedExample]) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, ranks and prompt index of every completion of `examples`, flat."""
+        pairs = [pair for example in examples for pair in example.pairs]
+        rows = pad_rows(pairs, self.language.tokenizer.pad_id, self.device)
+        ranks = [rank for example in examples for rank in example.ranking.ranks]
+        groups = [index for index, example in enumerate(examples) for _ in example.pairs]
+        return (
+            self.model.scores(rows.input_ids, rows.lengths),
+            torch.tensor(ranks, device=self.device),
+            torch.tensor(groups, device=self.device),
+        )
+
+    def _centre(self) -> None:
+        """Shift scores so that demonstrations have mean 0 (section 3.5)."""
+        self.model.offset.zero_()
+        scores = self._scorer().score_pairs(self.demonstrations)
+        self.model.offset.fill_(sum(scores) / len(scores))
+        self.directory.card.cost.add_tokens(
+            self.num_parameters, scored=sum(len(pair) for pair in self.demonstrations)
+        )
+
+    def _scorer(self, card: Checkpoint | None = None) -> RewardModel:
+        return RewardModel(
+            self.model,
+            card or self._card(),
+            self.language.formatter,
+            pad_id=self.language.tokenizer.pad_id,
+            device=self.device,
+            microbatch_tokens=self.config.model.microbatch_tokens,
+        )
+
+    def _card(self) -> Checkpoint:
+        parents = () if self.language.card is None else (self.language.card.id,)
+        digest = config_hash(self.config)
+        return Checkpoint(
+            id=derived_id("reward", digest, *parents, self.num_steps),
+            kind="reward",
+            step=self.num_steps,
+            base_model=self.language.folder.name
+            if self.language.card is None
+            else self.language.card.base_model,
+            parents=parents,
+            config_hash=digest,
+            tokenizer_hash=self.language.tokenizer.hash,
+            format_version=self.language.formatter.version,
+            made_by=self.data.made_by,
+        )
+
+    def _save(self) -> Checkpoint:
+        self.directory.card.simulated = "simulated" in self.data.made_by
+        scorer = self._scorer()
+        if self.data.validation:
+            evaluation = evaluate_reward_model(scorer, self.data.validation, self.config.run.seed)
+            write_records(self.directory.path / "results.jsonl", evaluation.results)
+            write_json_atomic(self.directory.path / "calibration.json", evaluation.calibration)
+            self.display.say(evaluation.summary())
+        else:
+            self.display.say("No held-out rankings: the reward model's accuracy is not measured.")
+        return save_scalar(
+            self.directory.path / "checkpoint",
+            self.model,
+            self.trainable.full_state_dict(),
+            card=self._card(),
+            format_settings=self.language.formatter.settings,
+            tokenizer_files=self.language.folder.path,
+        )
+
+
+def ranking_groups(examples: Sequence[RankedExample], max_tokens: int) -> list[list[int]]:
+    """Whole rankings grouped into microbatches whose padded size fits `max_tokens`.
+
+    A ranking is never cut: its pairs need all its scores at once. One over the budget
+    makes a microbatch of its own.
+    """
+    widths = [max(len(pair) for pair in example.pairs) for example in examples]
+    order = sorted(range(len(examples)), key=lambda index: -widths[index])
+    groups: list[list[int]] = []
+    num_rows = 0
+    for index in order:
+        rows = len(examples[index].pairs)
+        if groups and widths[groups[-1][0]] * (num_rows + rows) <= max_tokens:
+            groups[-1].append(index)
+            num_rows += rows
+        else:
+            groups.append([index])
+            num_rows = rows
+    return groups

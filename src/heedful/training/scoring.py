@@ -1,0 +1,127 @@
+"""Scores for PPO and checkpoint choice: a reward model, or a Python function.
+
+Both take prompts and texts; a reward model formats them as it was trained with and
+reads its score at the end token.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import torch
+
+from heedful.core.errors import CheckpointError, ConfigError
+from heedful.core.protocols import Scorer
+from heedful.core.records import Checkpoint, Prompt
+from heedful.data.formatting import PromptFormatter
+from heedful.generation.language_model import open_format
+from heedful.models.checkpoint import load_scalar, require_kind
+from heedful.models.loading import num_matrix_parameters
+from heedful.models.scalar import ScalarModel
+from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
+
+
+class RewardModel:
+    """A trained reward model as a `Scorer`."""
+
+    def __init__(
+        self,
+        model: ScalarModel,
+        card: Checkpoint,
+        formatter: PromptFormatter,
+        *,
+        pad_id: int,
+        device: torch.device,
+        microbatch_tokens: int = 4096,
+    ) -> None:
+        self.model = model
+        self.card = card
+        self.formatter = formatter
+        self.num_parameters = num_matrix_parameters(model)
+        self._pad_id = pad_id
+        self._device = device
+        self._microbatch_tokens = microbatch_tokens
+
+    @classmethod
+    def open(cls, name: str, device: torch.device, dtype: torch.dtype) -> Self:
+        """The reward checkpoint called `name`, its trunk computing in `dtype`."""
+        folder, card = require_kind(name, ("reward",))
+        tokenizer, formatter = open_format(folder, None)
+        model = load_scalar(folder).to(device)
+        model.trunk.to(dtype)
+        return cls(model, card, formatter, pad_id=tokenizer.pad_id, device=device)
+
+    def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """Scores of finished completions; demonstrations have mean 0."""
+        return self.score_pairs(
+            [
+                TokenPair(
+                    prompt_ids=self.formatter.prompt_ids(prompt),
+                    completion_ids=self.formatter.completion_ids(text),
+                )
+                for prompt, text in zip(prompts, texts, strict=True)
+            ]
+        )
+
+    @torch.no_grad()
+    def score_pairs(self, pairs: Sequence[TokenPair]) -> list[float]:
+        """Scores of token pairs, read at each pair's last token."""
+        scores = [0.0] * len(pairs)
+        for group in token_budget_groups([len(pair) for pair in pairs], self._microbatch_tokens):
+            rows = pad_rows([pairs[index] for index in group], self._pad_id, self._device)
+            found = self.model.scores(rows.input_ids, rows.lengths).tolist()
+            for index, score in zip(group, found, strict=True):
+                scores[index] = score
+        return scores
+
+
+class FunctionScorer:
+    """A Python function `(prompts, texts) -> scores` as a `Scorer`, its answers checked."""
+
+    def __init__(
+        self, name: str, function: Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
+    ) -> None:
+        self._name = name
+        self._function = function
+
+    def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """What the function returns.
+
+        Raises:
+            ConfigError: It returned another number of scores, or one that is not finite.
+        """
+        scores = [float(score) for score in self._function(prompts, texts)]
+        if len(scores) != len(texts) or not all(abs(score) < float("inf") for score in scores):
+            raise ConfigError(
+                f"ppo.reward = {self._name} must return one finite number per text; it returned "
+                f"{len(scores)} for {len(texts)}"
+            )
+        return scores
+
+
+def open_scorer(name: str, device: torch.device, dtype: torch.dtype) -> Scorer:
+    """The scorer called `name`: `package.module:function`, else a reward checkpoint."""
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        return RewardModel.open(name, device, dtype)
+    try:
+        function = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"ppo.reward = {name}: {error}") from None
+    if not callable(function):
+        raise ConfigError(f"ppo.reward = {name} is not a function")
+    return FunctionScorer(name, function)
+
+
+def require_same_format(ours: PromptFormatter, reward: RewardModel) -> None:
+    """Refuse a reward model that was trained on prompts formatted in another way.
+
+    Raises:
+        CheckpointError: The formats differ.
+    """
+    if ours.version != reward.formatter.version:
+        raise CheckpointError(
+            f"the reward model reads prompts as {reward.formatter.version}, the policy as "
+            f"{ours.version}",
+            "Train both with the same [format].",
+        )

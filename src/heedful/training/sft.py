@@ -1,0 +1,236 @@
+"""Supervised fine-tuning on demonstrations (paper, section 3.5, appendices C.1 and C.3).
+
+`train` makes the SFT baseline, or, with few epochs and a pretraining mix, the model that
+PPO starts from. The loss is the mean negative log-likelihood of completion tokens;
+prompt tokens are given, never predicted. With a pretraining share p the loss is
+(1 - p) demonstrations + p pretraining, each a mean over its own tokens.
+"""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from heedful.core.config import config_hash
+from heedful.core.errors import ConfigError
+from heedful.core.records import Checkpoint, SamplingParameters, derived_id
+from heedful.core.run import RunDirectory
+from heedful.core.settings import Project
+from heedful.generation.language_model import LanguageModel
+from heedful.models.adapters import add_lora
+from heedful.models.checkpoint import save_policy
+from heedful.models.loading import num_matrix_parameters
+from heedful.training.batches import TokenPair, stream_slice
+from heedful.training.display import Display
+from heedful.training.examples import Demonstrations, read_demonstrations, read_pretraining
+from heedful.training.language import accumulate_language_loss, language_loss
+from heedful.training.loop import Loop, Trainable, cosine_rate, prepare
+from heedful.training.scoring import RewardModel
+
+
+def train(config: Project, display: Display) -> Checkpoint:
+    """Fine-tune `model.name` on `data.demonstrations` into `run.dir`/checkpoint.
+
+    Raises:
+        HeedfulError: Settings, data or model cannot be used; nothing is half-written.
+        Interrupted: Ctrl-C; the same call resumes.
+    """
+    settings = config.sft
+    run = RunDirectory.start(
+        config.run.dir, kind=settings.kind, seed=config.run.seed, config=config
+    )
+    with run:
+        return _SFT(config, run, display).run()
+
+
+class _SFT:
+    """One run's parts, so that the steps below read as the algorithm."""
+
+    def __init__(self, config: Project, run: RunDirectory, display: Display) -> None:
+        self.config, self.settings = config, config.sft
+        self.directory, self.display = run, display
+        self.device, dtype = prepare(config.run, config.model)
+        self.language = LanguageModel.open(
+            config.model.name, format_settings=config.format, dropout=self.settings.dropout
+        )
+        self.data = self._read()
+        self.pretraining: list[TokenPair] = []
+        if self.settings.pretraining_share:
+            self.pretraining = read_pretraining(
+                config.data.pretraining, self.language.tokenizer, self.settings.pretraining_tokens
+            )
+        self.judge: RewardModel | None = None
+        if self.settings.reward_model is not None:
+            self.judge = RewardModel.open(self.settings.reward_model, self.device, dtype)
+        model: Any = self.language.model.to(self.device)
+        self.num_parameters = num_matrix_parameters(model)
+        if config.model.lora_rank:
+            add_lora(
+                model,
+                rank=config.model.lora_rank,
+                alpha=config.model.lora_alpha,
+                seed=config.run.seed,
+            )
+        self.policy = Trainable(model, dtype, self.settings)
+        self.num_steps = max(
+            1, round(self.settings.epochs * len(self.data.train) / self.settings.batch_size)
+        )
+        self.best: dict[str, Any] = {"value": math.inf, "step": 0, "masters": None}
+
+    def _read(self) -> Demonstrations:
+        config = self.config
+        data = read_demonstrations(
+            config.data, self.language.formatter, config.run.seed, self.display.say
+        )
+        if self.settings.choose_by != "last" and not data.validation:
+            raise ConfigError(
+                f"sft.choose_by = {self.settings.choose_by} needs validation demonstrations",
+                "Raise data.validation_share, or set sft.choose_by = last.",
+            )
+        if config.data.demonstrations is not None and config.data.demonstrations.is_file():
+            self.directory.add_input("demonstrations", config.data.demonstrations)
+        return data
+
+    def run(self) -> Checkpoint:
+        loop = Loop(
+            self.directory,
+            self.config.run,
+            name=self.settings.kind,
+            num_steps=self.num_steps,
+            display=self.display,
+            collect=lambda: {"policy": self.policy.state_dict(), "best": self.best},
+            restore=self._restore,
+        )
+        with loop:
+            for step in loop.steps():
+                metrics = self._step(step)
+                if self._ends_epoch(step):
+                    metrics |= self._validate(step)
+                shown = {"loss": metrics["language/loss"]}
+                if "validation/loss" in metrics:
+                    shown["validation"] = metrics["validation/loss"]
+                loop.log(step, metrics, shown)
+            return self._save()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.policy.load_state_dict(state["policy"])
+        self.best = state["best"]
+
+    def _step(self, step: int) -> dict[str, float]:
+        """One optimiser step: forward, backward, clip, update."""
+        settings, seed = self.settings, self.config.run.seed
+        share = settings.pretraining_share
+        num_pretraining = math.ceil(share * settings.batch_size)
+        num_demonstrations = settings.batch_size - num_pretraining
+        chosen = stream_slice(
+            len(self.data.train), step * num_demonstrations, num_demonstrations, seed
+        )
+        batch = [self.data.train[index] for index in chosen]
+        self.policy.module.train()
+        options: dict[str, Any] = {
+            "max_tokens": self.config.model.microbatch_tokens,
+            "pad_id": self.language.tokenizer.pad_id,
+            "device": self.device,
+            "packing": settings.packing,
+        }
+        loss = accumulate_language_loss(self.policy, batch, weight=1 - share, **options)
+        metrics = {"language/loss": loss}
+        metrics["language/num_tokens"] = sum(len(pair.completion_ids) for pair in batch)
+        if share:
+            chosen = stream_slice(
+                len(self.pretraining), step * num_pretraining, num_pretraining, seed + 1
+            )
+            extra = [self.pretraining[index] for index in chosen]
+            metrics["pretrain/loss"] = accumulate_language_loss(
+                self.policy, extra, weight=share, **options
+            )
+            batch = batch + extra
+        rate = cosine_rate(
+            step,
+            self.num_steps,
+            peak=settings.learning_rate,
+            warmup_share=settings.warmup_share,
+            min_ratio=settings.min_learning_rate_ratio,
+        )
+        metrics["optim/grad_norm"] = self.policy.step(rate)
+        metrics["optim/learning_rate"] = rate
+        metrics["progress/epoch"] = (step + 1) * num_demonstrations / len(self.data.train)
+        self.directory.card.cost.add_tokens(
+            self.num_parameters, trained=sum(len(pair) for pair in batch)
+        )
+        return metrics
+
+    def _ends_epoch(self, step: int) -> bool:
+        if not self.data.validation:
+            return False
+        per_epoch = len(self.data.train) / self.settings.batch_size
+        return step + 1 == self.num_steps or int((step + 1) / per_epoch) > int(step / per_epoch)
+
+    def _validate(self, step: int) -> dict[str, float]:
+        """Validation loss (and score); remembers the weights of the best epoch."""
+        loss = language_loss(
+            self.policy.module,
+            self.data.validation,
+            max_tokens=self.config.model.microbatch_tokens,
+            pad_id=self.language.tokenizer.pad_id,
+            device=self.device,
+            cost=self.directory.card.cost,
+            num_parameters=self.num_parameters,
+        )
+        metrics = {"validation/loss": loss}
+        value = loss
+        if self.judge is not None:
+            metrics["validation/score"] = self._score_samples(self.judge)
+            value = -metrics["validation/score"]
+        if self.settings.choose_by != "last" and value < self.best["value"]:
+            masters = {name: w.clone() for name, w in self.policy.weights.state_dict().items()}
+            self.best = {"value": value, "step": step + 1, "masters": masters}
+        return metrics
+
+    def _score_samples(self, judge: RewardModel) -> float:
+        """Mean reward model score of one sample per validation prompt (the paper's choice)."""
+        prompts = self.data.validation_prompts
+        sampling = SamplingParameters(
+            max_tokens=self.language.formatter.settings.max_completion_tokens
+        )
+        rows = self.language.sample(prompts, sampling, seed=self.config.run.seed)
+        texts = [row[0].text for row in rows]
+        self.directory.card.cost.add_tokens(
+            self.num_parameters, generated=sum(len(row[0].token_ids) for row in rows)
+        )
+        scores = judge.score(prompts, texts)
+        return sum(scores) / len(scores)
+
+    def _save(self) -> Checkpoint:
+        step = self.num_steps
+        if self.best["masters"] is not None:
+            step = int(self.best["step"])
+            self.policy.weights.load(self.best["masters"])
+            note = f"Kept the weights of step {step} of {self.num_steps} ({self.settings.choose_by})."
+            self.directory.card.notes.append(note)
+            self.display.say(note)
+        weights: dict[str, Tensor] = self.policy.full_state_dict()
+        parents = () if self.language.card is None else (self.language.card.id,)
+        digest = config_hash(self.config)
+        card = Checkpoint(
+            id=derived_id(self.settings.kind, digest, *parents, step),
+            kind=self.settings.kind,
+            step=step,
+            base_model=self.language.folder.name
+            if self.language.card is None
+            else self.language.card.base_model,
+            parents=parents,
+            config_hash=digest,
+            tokenizer_hash=self.language.tokenizer.hash,
+            format_version=self.language.formatter.version,
+            made_by=self.data.made_by,
+        )
+        self.directory.card.simulated = "simulated" in self.data.made_by
+        return save_policy(
+            self.directory.path / "checkpoint",
+            self.policy.module,
+            weights,
+            card=card,
+            format_settings=self.language.formatter.settings,
+            tokenizer_files=self.language.folder.path,
+        )
