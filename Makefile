@@ -25,7 +25,7 @@ check: $(VENV)/.check  ## Style, types, floors and a strict build of the documen
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs: $(VENV)/.check  ## Serve the documentation at http://127.0.0.1:8000.
 	$(BIN)/mkdocs serve

@@ -5,8 +5,10 @@ the site is built; nothing is written into `docs/`. `tests/test_docs.py` calls t
 functions.
 """
 
+import ast
 import importlib.util
 import inspect
+import re
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from pydantic_core import PydanticUndefined
 
 import heedful
 from heedful.core import records
+from heedful.core.config import section_of
 from heedful.core.metrics import METRICS
 from heedful.core.settings import Project
 
@@ -34,6 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/metrics.md": metrics_page(),
         "reference/commands.md": commands_page(),
         "reference/records.md": records_page(),
+        "reference/api/index.md": api_index(),
         **{f"reference/api/{room}.md": api_page(room) for room in rooms()},
     }
     for uri, content in pages.items():
@@ -50,9 +54,8 @@ def settings_page() -> str:
         "where they are used.",
     ]
     for name, field in Project.model_fields.items():
-        section = field.annotation
-        assert isinstance(section, type)
-        assert issubclass(section, BaseModel)
+        section = section_of(field.annotation)
+        assert section is not None, name
         rows = [
             (f"`{name}.{key}`", _type_name(leaf.annotation), _default(leaf), leaf.description or "")
             for key, leaf in section.model_fields.items()
@@ -89,12 +92,14 @@ def records_page() -> str:
             continue
         if kind is records.Record:
             continue
+        text, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:")
+        meanings = dict(re.findall(r"(?m)^    (\w+): ((?:.*\n?)(?:^ {8}.*\n?)*)", attributes))
         rows = [
-            (f"`{key}`", _type_name(field.annotation), _default(field))
+            (f"`{key}`", _type_name(field.annotation), _default(field), meanings.get(key, ""))
             for key, field in kind.model_fields.items()
         ]
-        parts += [f"## {name}", (inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0]]
-        parts.append(_table(("Field", "Type", "Default"), rows))
+        parts += [f"## {name}", text]
+        parts.append(_table(("Field", "Type", "Default", "Meaning"), rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,19 +145,36 @@ def commands_page() -> str:
 
 def rooms() -> list[str]:
     """The rooms that have at least one module."""
-    return sorted(
-        room.name
-        for room in PACKAGE.iterdir()
-        if room.is_dir() and any(path.stem != "__init__" for path in room.glob("*.py"))
-    )
+    return sorted(room.name for room in PACKAGE.iterdir() if room.is_dir() and _modules(room.name))
+
+
+def api_index() -> str:
+    """The rooms and their modules, each with the first line that says what it is."""
+    parts = [
+        "# API",
+        "Read from the source. Rooms are listed by name; floors are in "
+        "[Architecture](../../architecture.md).",
+    ]
+    for room in rooms():
+        rows = []
+        for name in _modules(room):
+            source = (PACKAGE / room / f"{name}.py").read_text(encoding="utf-8")
+            summary = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0]
+            rows.append((f"[`{name}`]({room}.md#heedful.{room}.{name})", summary))
+        parts += [f"## {room}", _table(("Module", "What it is"), rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 def api_page(room: str) -> str:
     """The API of one room, read from its source by mkdocstrings."""
-    modules = sorted(path.stem for path in (PACKAGE / room).glob("*.py"))
     parts = [f"# heedful.{room}"]
-    parts += [f"::: heedful.{room}.{name}" for name in modules if name != "__init__"]
+    parts += [f"::: heedful.{room}.{name}" for name in _modules(room)]
     return "\n\n".join(parts) + "\n"
+
+
+def _modules(room: str) -> list[str]:
+    names = sorted(path.stem for path in (PACKAGE / room).glob("*.py"))
+    return [name for name in names if name != "__init__"]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -72,14 +72,14 @@ def config_hash(config: BaseModel) -> str:
 def walk_settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf setting of `model` as (dotted name, pydantic FieldInfo), in order."""
     for name, field in model.model_fields.items():
-        section = _section(field.annotation)
+        section = section_of(field.annotation)
         if section is None:
             yield prefix + name, field
         else:
             yield from walk_settings(section, f"{prefix}{name}.")
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
     """The settings model behind a field's annotation (`X` or `X | None`), if there is one."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
@@ -170,7 +170,7 @@ def _suggest(model: type[BaseModel], where: tuple[str, ...]) -> str:
     section: type[BaseModel] | None = model
     for part in where[:-1]:
         field = section.model_fields.get(part) if section is not None else None
-        section = _section(field.annotation) if field is not None else None
+        section = section_of(field.annotation) if field is not None else None
     near = nearest(where[-1], section.model_fields) if section is not None else None
     if near is not None:
         return f"Did you mean `{'.'.join((*where[:-1], near))}`?"

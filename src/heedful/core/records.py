@@ -69,8 +69,8 @@ class Expectation(Record):
 class Prompt(Record):
     """What somebody asks of the model.
 
-    The text parts are kept apart (`system`, `turns` before, `examples`, `context`,
-    `instruction`); `heedful.data.formatting` is the one place that joins them.
+    The text parts are kept apart (`turns` before, `examples`, `context`, `instruction`);
+    `heedful.data.formatting` is the one place that joins them.
 
     Attributes:
         id: Opaque, given at entry; two people may write the same text.
