@@ -101,11 +101,9 @@ class Transcript:
         self._logprobs.append(logprob)
         if token_id in self._eos_ids:
             return self._finish("stop", self._decode(self._ids[:-1]))
-        if self._stop_bytes and any(stop in self._tail() for stop in self._sampling.stop):
+        if self._stop_bytes and self._find_stop(self._tail()) is not None:
             text = self._decode(self._ids)
-            starts = [text.find(stop) for stop in self._sampling.stop if stop in text]
-            if starts:
-                return self._finish("stop", text[: min(starts)])
+            return self._finish("stop", text[: self._find_stop(text)])
         if len(self._ids) == self._sampling.max_tokens:
             # A cut inside a multi-byte character leaves a half that is no text.
             return self._finish("length", self._decode(self._ids).removesuffix(_HALF_CHARACTER))
@@ -119,10 +117,14 @@ class Transcript:
             text=text,
         )
 
+    def _find_stop(self, text: str) -> int | None:
+        starts = (text.find(stop) for stop in self._sampling.stop)
+        return min((start for start in starts if start >= 0), default=None)
+
     def _tail(self) -> str:
         """Text of the last tokens: enough to hold a stop string that the newest completes."""
         start = len(self._ids) - 1
-        # Tokens that decode to nothing (special ones) make a window by count too short.
-        while start > 0 and len(self._decode(self._ids[start:-1]).encode()) <= self._stop_bytes:
+        # Counted in characters too, because special tokens decode to nothing.
+        while start > 0 and len(self._decode(self._ids[start:-1])) <= self._stop_bytes:
             start = max(0, start - self._stop_bytes - 1)
         return self._decode(self._ids[start:])
