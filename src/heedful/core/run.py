@@ -115,40 +115,29 @@ class RunDirectory:
     def start(cls, path: Path, *, kind: str, seed: int, config: BaseModel) -> Self:
         """Begin a run in `path`, or take up an unfinished one with the same settings.
 
+        An unfinished run with other settings is begun anew where it has saved nothing to
+        resume from: a mistyped model name costs no folder.
+
         Raises:
-            ConfigError: `path` holds a finished run, another kind of run, one with other
-                settings, or something that is no run.
+            ConfigError: `path` holds a finished run, the saved state of another one, or
+                something that is no run.
         """
-        digest = config_hash(config)
+        new = RunCard(
+            kind=kind,
+            seed=seed,
+            config_hash=config_hash(config),
+            started_at=datetime.now(UTC),
+            git_revision=git_revision(),
+            versions=package_versions(),
+            hardware=hardware(),
+        )
         if (path / "run.json").exists():
-            card = read_card(path)
-            if card.status == "finished":
-                raise ConfigError(
-                    f"{path} holds a finished {card.kind} run",
-                    "Choose another run.dir, or remove that folder.",
-                )
-            if (card.kind, card.config_hash, card.seed) != (kind, digest, seed):
-                raise ConfigError(
-                    f"{path} holds an unfinished {card.kind} run with other settings",
-                    f"Resume it with its own settings ({path / 'config.json'}), or choose "
-                    "another run.dir.",
-                )
-            card.status = "running"
-            run = cls(path, card)
+            card = _unfinished(path, new) or new
         else:
             _claim(path)
-            run = cls(
-                path,
-                RunCard(
-                    kind=kind,
-                    seed=seed,
-                    config_hash=digest,
-                    started_at=datetime.now(UTC),
-                    git_revision=git_revision(),
-                    versions=package_versions(),
-                    hardware=hardware(),
-                ),
-            )
+            card = new
+        card.status = "running"
+        run = cls(path, card)
         run.save()
         write_json_atomic(path / "config.json", config.model_dump(mode="json"))
         return run
@@ -176,6 +165,26 @@ class RunDirectory:
         if kind is None:
             self.card.finished_at = datetime.now(UTC)
         self.save()
+
+
+def _unfinished(path: Path, new: RunCard) -> RunCard | None:
+    """The card of the run in `path` where `new` may take it up; None where it begins anew."""
+    card = read_card(path)
+    if card.status == "finished":
+        raise ConfigError(
+            f"{path} holds a finished {card.kind} run",
+            "Choose another run.dir, or remove that folder.",
+        )
+    if (card.kind, card.config_hash, card.seed) == (new.kind, new.config_hash, new.seed):
+        return card
+    if (path / "state").exists():
+        raise ConfigError(
+            f"{path} holds an unfinished {card.kind} run with other settings",
+            f"Resume it with its own settings ({path / 'config.json'}), or choose another run.dir.",
+        )
+    for name in ("metrics.jsonl", "samples.jsonl", "results.jsonl"):
+        (path / name).unlink(missing_ok=True)
+    return None
 
 
 def _claim(path: Path) -> None:

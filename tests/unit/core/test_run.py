@@ -78,10 +78,19 @@ class TestResume:
             start(path)
 
     @pytest.mark.parametrize("other", [{"epochs": 2}, {"seed": 1}, {"kind": "reward"}])
-    def test_other_settings_are_refused(self, path, other):
+    def test_saved_work_is_not_mixed_with_other_settings(self, path, other):
         start(path)
+        (path / "state").mkdir()
         with pytest.raises(ConfigError, match="unfinished sft run with other settings"):
             start(path, **other)
+
+    def test_a_run_that_saved_nothing_makes_way_for_other_settings(self, path):
+        began = start(path).card.started_at
+        (path / "metrics.jsonl").write_text('{"step": 1}\n')
+        run = start(path, epochs=2)
+        assert run.card.started_at > began
+        assert json.loads((path / "config.json").read_text()) == {"epochs": 2}
+        assert not (path / "metrics.jsonl").exists()
 
     def test_costs_add_up_over_the_parts(self, path):
         with suppress(RuntimeError), start(path) as run:
