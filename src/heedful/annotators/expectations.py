@@ -21,6 +21,8 @@ ValueType = Literal["text", "whole number", "list of texts", "none"]
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.@:-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'\u201d\u2019)]*(?=\s|$)")
 _LIST_SEPARATOR = re.compile(r"\s*(?:\n+|,|;|\band\b|\bet\b|\by\b|\bund\b)\s*", re.IGNORECASE)
+_ECHO_RUN = 3
+_TITLE_WORDS = 10
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s*", re.MULTILINE)
 
 
@@ -71,9 +73,36 @@ def contains_phrase(text: str, phrase: str) -> bool:
     )
 
 
+def echo_marks(text: str, source: str, run: int) -> list[bool]:
+    """For each word of `text`, whether it is part of a run of words copied from `source`."""
+    given, asked = words_of(text), words_of(source)
+    runs = {tuple(asked[start : start + run]) for start in range(len(asked) - run + 1)}
+    marks = [False] * len(given)
+    for start in range(len(given) - run + 1):
+        if tuple(given[start : start + run]) in runs:
+            marks[start : start + run] = [True] * run
+    return marks
+
+
+def own_words(text: str, prompt: Prompt) -> str:
+    """The text without runs of three or more words of the instruction."""
+    marks = echo_marks(text, prompt.instruction, _ECHO_RUN)
+    matches = zip(_WORD.finditer(text), marks, strict=True)
+    echoed = [match.span() for match, is_echo in matches if is_echo]
+    for start, end in reversed(echoed):
+        text = text[:start] + text[end:]
+    return text
+
+
 def matches_stem(word: str, stem: str) -> bool:
     """Whether a word begins with a topic stem; stems of up to three letters match whole."""
     return word in (stem, stem + "s") if len(stem) <= 3 else word.startswith(stem)
+
+
+def is_title(prompt: Prompt) -> bool:
+    """Whether so few words are wanted that capitals and no full stop are fine, as in a title."""
+    limits = [e.value for e in prompt.expectations if e.kind in ("max_words", "brief")]
+    return any(isinstance(limit, int) and limit <= _TITLE_WORDS for limit in limits)
 
 
 def _counted(wanted: int, found: int) -> float:
@@ -105,6 +134,7 @@ def _answer(text: str, accepted: tuple[str, ...], prompt: Prompt) -> float:
         for answer in accepted
     )
     on_subject = 0.2 if stems_of(text) & stems_of(prompt.instruction) else 0.0
+    on_subject = on_subject if stems_of(own_words(text, prompt)) else 0.0
     return max(0.5 * likeness, on_subject)
 
 
@@ -121,22 +151,31 @@ def _one_of(text: str, labels: tuple[str, ...], _prompt: Prompt) -> float:
 
 
 def _topic(text: str, topic: tuple[str, ...], prompt: Prompt) -> float:
-    """How much of the text is about the topic.
+    """How much of the text is about the topic, a list of word beginnings.
 
-    Words that the instruction already says count once altogether, so that repeating it
-    is not enough. Seven tenths are for two hits, the rest for the share of sentences with one.
+    0.4 for one hit or 0.7 for more, and up to 0.3 for the share of sentences with one.
+    Without a hit, 0.1 for each of two words that the prompt has, too. Repeating the
+    instruction is worth little: its words count once altogether; runs copied from it count
+    only beside two content words of one's own (in a title, one); and a text of nothing but
+    its words keeps two fifths.
     """
-    given = set(words_of(text))
-    asked = set(words_of(prompt.instruction))
+    new = stems_of(text) - stems_of(prompt.instruction)
+    if len(new) < (1 if is_title(prompt) else 2):
+        text = own_words(text, prompt)
+    given, asked = set(words_of(text)), set(words_of(prompt.instruction))
     hits = [stem for stem in topic if any(matches_stem(word, stem) for word in given)]
+    if not hits:
+        shared = stems_of(text) & stems_of(f"{prompt.instruction} {prompt.context or ''}")
+        return 0.1 * min(2, len(shared))
     said = [stem for stem in hits if any(matches_stem(word, stem) for word in asked)]
     points = min(2, min(1, len(said)) + len(hits) - len(said))
-    sentences = [s for s in _SENTENCE_END.split(text) if words_of(s)]
+    sentences = [sentence for sentence in _SENTENCE_END.split(text) if words_of(sentence)]
     focused = sum(
         any(matches_stem(word, stem) for word in words_of(sentence) for stem in hits)
         for sentence in sentences
     )
-    return 0.7 * (0.0, 0.6, 1.0)[points] + (0.3 * focused / len(sentences) if sentences else 0.0)
+    degree = (0.4 if points == 1 else 0.7) + 0.3 * focused / len(sentences)
+    return degree if new or is_title(prompt) else 0.4 * degree
 
 
 def _from_context(text: str, _value: None, prompt: Prompt) -> float:

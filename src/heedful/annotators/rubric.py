@@ -16,6 +16,8 @@ from itertools import pairwise
 from heedful.annotators.expectations import (
     CHECKS,
     degree_met,
+    echo_marks,
+    is_title,
     stems_of,
     words_of,
 )
@@ -28,6 +30,7 @@ from heedful.annotators.wordlists import (
     PROTECTED,
     REFUSAL,
     SEXUAL,
+    STOP_WORDS,
     VIOLENT,
 )
 from heedful.core.records import Completion, Expectation, Prompt, RatingFlags, UseCase
@@ -63,6 +66,9 @@ _MOST_WORDS: dict[UseCase, int] = {
 _TYPOGRAPHY = "\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u20ac\u2022"  # dashes, quotes, ...
 _LIST_KINDS = frozenset({"num_items", "num_lines"})
 _SHORT_KINDS = frozenset({"answer", "answers", "one_of", "max_words", "num_items", "uppercase"})
+_NOT_PROSE = frozenset({"answer", "answers", "one_of", "num_items", "language"})
+_RAW_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_NAME_INSIDE = re.compile(r"(?<=[\w,;] )(?!I\b)[A-Z][^\W\d_]*")
 _ECHO_WORDS = 5  # this many words of the instruction in a row are an echo of it
 
 
@@ -105,10 +111,7 @@ def assess(prompt: Prompt, completion: Completion) -> Assessment:
 
 
 def _expected(prompt: Prompt, text: str) -> dict[str, float]:
-    """The mean degree of the prompt's expectations, by component.
-
-    A wrong label spoils a classification however well-formed, so `answer` there is strict.
-    """
+    """The mean degree of the prompt's expectations, by component."""
     degrees: dict[str, list[float]] = {}
     for expectation in _with_defaults(prompt):
         component = CHECKS[expectation.kind].component
@@ -147,8 +150,7 @@ def _completeness(prompt: Prompt, completion: Completion) -> float:
     is_sentence = len(words_of(text)) >= 5 and not any(
         e.kind in _LIST_KINDS | {"answers", "lowercase"} for e in prompt.expectations
     )
-    title = any(e.kind == "max_words" for e in prompt.expectations)
-    if is_sentence and not title and not re.search(r"[.!?…][\"'\u201d\u2019)]*$", text):
+    if is_sentence and not is_title(prompt) and not re.search(r"[.!?…][\"'\u201d\u2019)]*$", text):
         degree *= 0.7
     return degree
 
@@ -162,7 +164,24 @@ def _cleanliness(prompt: Prompt, text: str) -> float:
     degree *= 0.85 if "\n" in text and not wants_lines else 1.0
     odd = sum(ord(letter) > 0x17F and letter not in _TYPOGRAPHY for letter in text)
     degree *= max(0.2, 1.0 - 5 * odd / max(1, len(text)))
-    return degree * _no_repetition(text)
+    return degree * _no_repetition(text) * _plain_prose(prompt, text)
+
+
+def _plain_prose(prompt: Prompt, text: str) -> float:
+    """Little invented, and words that connect; only for English prose of eight words or more.
+
+    Names inside a sentence that the prompt does not have, and words of over 15 letters,
+    may make up a tenth; at least a fifth should be stop words, or it is a heap of keywords.
+    """
+    kinds = {e.kind for e in prompt.expectations}
+    words = _RAW_WORD.findall(text)
+    if len(words) < 8 or kinds & _NOT_PROSE or is_title(prompt):
+        return 1.0
+    known = set(words_of(f"{prompt.instruction} {prompt.context or ''}"))
+    names = {name for name in _NAME_INSIDE.findall(text) if name.lower() not in known}
+    odd = sum(word in names or len(word) > 15 for word in words) / len(words)
+    connecting = sum(word.lower() in STOP_WORDS["en"] for word in words) / len(words)
+    return max(0.3, 1.0 - 2 * max(0.0, odd - 0.1)) * min(1.0, connecting / 0.2)
 
 
 def _no_repetition(text: str) -> float:
@@ -177,16 +196,9 @@ def _no_repetition(text: str) -> float:
 
 def _no_echo(prompt: Prompt, text: str) -> float:
     """1 less most of the share of words copied from the instruction in long runs."""
-    words, asked = words_of(text), words_of(prompt.instruction)
-    runs = {
-        tuple(asked[start : start + _ECHO_WORDS]) for start in range(len(asked) - _ECHO_WORDS + 1)
-    }
-    echoed = [False] * len(words)
-    for start in range(len(words) - _ECHO_WORDS + 1):
-        if tuple(words[start : start + _ECHO_WORDS]) in runs:
-            echoed[start : start + _ECHO_WORDS] = [True] * _ECHO_WORDS
-    share = sum(echoed) / max(1, len(words))
-    copied = prompt.use_case == "rewrite" and words == words_of(prompt.context or "")
+    echoed = echo_marks(text, prompt.instruction, _ECHO_WORDS)
+    share = sum(echoed) / max(1, len(echoed))
+    copied = prompt.use_case == "rewrite" and words_of(text) == words_of(prompt.context or "")
     return (1.0 - 0.8 * share) * (0.4 if copied and not _only_case(prompt) else 1.0)
 
 
