@@ -12,11 +12,9 @@ import re
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import typer
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -27,11 +25,17 @@ from heedful.core.config import section_of
 from heedful.core.metrics import METRICS
 from heedful.core.settings import Project
 
+if TYPE_CHECKING:  # the tests call the page functions where MkDocs is not installed
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
 PACKAGE = Path(heedful.__file__).parent
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the generated pages to the site."""
+    from mkdocs.structure.files import File
+
     pages = {
         "reference/settings.md": settings_page(),
         "reference/metrics.md": metrics_page(),

@@ -1,0 +1,108 @@
+"""The documentation says what the code has: settings, metrics, commands, links, commands typed."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from heedful.core.config import walk_settings
+from heedful.core.metrics import METRICS
+from heedful.core.settings import Project
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted((*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"))
+GENERATED = {"settings.md", "metrics.md", "commands.md", "records.md", "index.md"}
+
+
+def _load_reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "hooks" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reference = _load_reference()
+COMMANDS = dict(reference.commands())
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def typed_commands(program: str) -> list[tuple[str, str]]:
+    """(page, line) of every line in a fenced block that starts with `program`."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"(?ms)^ *```.*?\n(.*?)^ *```", page.read_text(encoding="utf-8")):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(name(page), line.strip()) for line in lines]
+    return [(page, line) for page, line in found if line.split(maxsplit=1)[:1] == [program]]
+
+
+@pytest.mark.parametrize("setting", [key for key, _ in walk_settings(Project)])
+def test_every_setting_is_in_the_reference(setting: str) -> None:
+    assert f"| `{setting}` |" in reference.settings_page()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_in_the_reference(metric: str) -> None:
+    assert f"| `{metric}` |" in reference.metrics_page()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_reference_and_has_help(command: str) -> None:
+    assert f"## {command}\n" in reference.commands_page()
+    assert COMMANDS[command].help
+
+
+@pytest.mark.parametrize(("page", "line"), typed_commands("make"))
+def test_a_make_target_that_a_page_names_exists(page: str, line: str) -> None:
+    targets = [word for word in shlex.split(line, comments=True)[1:] if "=" not in word]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [word for word in targets if not re.search(rf"(?m)^{re.escape(word)}:", makefile)] == []
+
+
+@pytest.mark.parametrize(("page", "line"), typed_commands("heedful"))
+def test_a_command_that_a_page_names_exists(page: str, line: str) -> None:
+    words = shlex.split(line.partition("|")[0], comments=True)
+    command = next((path for path in COMMANDS if words[: len(path.split())] == path.split()), None)
+    assert command is not None, f"{page}: no such command: {line}"
+    known = {option for parameter in COMMANDS[command].params for option in parameter.opts}
+    given = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert given <= known | {"--help"}, f"{page}: {command} has no such option"
+
+
+@pytest.mark.parametrize(("page", "line"), typed_commands("heedful"))
+def test_a_setting_that_a_page_sets_exists(page: str, line: str) -> None:
+    keys = re.findall(r"--set[ =]'?\"?([\w.]+)=", line)
+    assert set(keys) <= {key for key, _ in walk_settings(Project)}, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_to_files_resolve(page: Path) -> None:
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", text)
+    missing = [
+        link
+        for link in links
+        if not link.startswith(("http://", "https://"))
+        and not (page.parent / link).exists()
+        and not ("reference/" in link and Path(link).name in GENERATED)
+    ]
+    assert missing == []
+
+
+def test_the_paper_map_names_code_that_exists() -> None:
+    text = (DOCS / "paper-map.md").read_text(encoding="utf-8")
+    places = set(re.findall(r"`((?:src|tests|docs|recipes)/[\w./-]+)`", text))
+    places |= {
+        f"src/heedful/{module.replace('.', '/')}.py"
+        for module in re.findall(r"`heedful\.((?:\w+\.)\w+)(?:\.\w+)?`", text)
+    }
+    assert [place for place in sorted(places) if not (ROOT / place).exists()] == []
