@@ -1,0 +1,83 @@
+"""What may be set in the quickstart; the packaged values are in `quickstart.toml`."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from heedful.core.config import load_config
+from heedful.core.settings import (
+    FormatSettings,
+    ModelSettings,
+    PPOSettings,
+    RewardSettings,
+    Settings,
+    SFTSettings,
+)
+
+
+class SizeSettings(Settings):
+    """How much of everything."""
+
+    ranking_prompts: int = Field(gt=0, description="Training prompts whose completions are ranked.")
+    min_completions: int = Field(4, ge=2, le=9, description="Fewest completions in a ranking.")
+    max_completions: int = Field(9, ge=2, le=9, description="Most completions in a ranking.")
+    test_prompts: int = Field(gt=0, description="Most held-out prompts in the evaluation.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min_completions > self.max_completions:
+            raise ValueError("min_completions is larger than max_completions")
+        return self
+
+
+class PtxSettings(Settings):
+    """Where PPO-ptx differs from [ppo]."""
+
+    ptx_coef: float = Field(gt=0, description="Weight of the pretraining loss.")
+    ptx_ratio: float = Field(gt=0, description="Pretraining examples per episode.")
+    ptx_tokens: int = Field(gt=1, description="Tokens in one pretraining example.")
+
+
+class QuickstartRun(Settings):
+    """Where it runs."""
+
+    dir: Path = Field(Path("runs/quickstart"), description="Folder of the whole quickstart.")
+    seed: int = Field(0, ge=0, description="Decides every random choice but the frozen split.")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 leaves PyTorch's own choice.")
+
+
+class SamplingStage(Settings):
+    """What decides the stages that sample and judge, besides the checkpoints."""
+
+    model: ModelSettings
+    format: FormatSettings
+    sizes: SizeSettings
+    seed: int
+
+
+class Quickstart(Settings):
+    """The quickstart's project file (`heedful/pipeline/quickstart.toml`)."""
+
+    run: QuickstartRun = QuickstartRun()
+    model: ModelSettings
+    format: FormatSettings
+    sizes: SizeSettings
+    sft: SFTSettings
+    ppo_init: SFTSettings
+    reward: RewardSettings
+    ppo: PPOSettings
+    ppo_ptx: PtxSettings
+
+    def sampling_stage(self) -> SamplingStage:
+        """The part that the stages `rankings` and `evaluation` depend on."""
+        return SamplingStage(
+            model=self.model, format=self.format, sizes=self.sizes, seed=self.run.seed
+        )
+
+
+def load_quickstart(config_files: list[Path], overrides: list[str]) -> Quickstart:
+    """The packaged settings, then `config_files`, then `overrides`."""
+    packaged = Path(str(files("heedful.pipeline").joinpath("quickstart.toml")))
+    return load_config(Quickstart, [packaged, *config_files], overrides)
