@@ -1,0 +1,231 @@
+"""Reads a folder of run directories: everything the report is made from.
+
+Every part is optional. What is there must be whole: a line that cannot be read is an
+error naming file, line and field, not a gap in a figure.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from heedful.core.errors import DataError
+from heedful.core.jsonl import read_records
+from heedful.core.metrics import read_metrics
+from heedful.core.records import (
+    Completion,
+    Demonstration,
+    EvalResult,
+    FinishReason,
+    MadeBy,
+    Prompt,
+    Ranking,
+    Rating,
+)
+from heedful.core.run import RunCard, read_card
+from heedful.core.statistics import CalibrationBin
+
+M = TypeVar("M", bound=BaseModel)
+_MAX_DEPTH = 2
+
+
+class Row(BaseModel):
+    """A row that another room writes; fields that the report does not show are let pass."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SampleRow(Row):
+    """A line of `samples.jsonl`."""
+
+    step: int
+    prompt_id: str
+    prompt: str
+    completion: str
+    score: float | None = None
+    finish_reason: FinishReason | None = None
+
+
+class ScoreRow(Row):
+    """A line of `evaluation/scores.jsonl`."""
+
+    model: str
+    prompt_id: str
+    score: float
+    num_tokens: int | None = None
+    finish_reason: FinishReason | None = None
+
+
+class SourceScoreRow(Row):
+    """A line of a reward run's `scores.jsonl`."""
+
+    source: str
+    score: float
+
+
+class VerdictRow(Row):
+    """A line of `evaluation/verdicts.jsonl`, see `heedful.evaluation.win_rates.Verdict`."""
+
+    prompt_id: str
+    candidate: str
+    outcome: float
+    made_by: MadeBy
+
+
+class Calibration(Row):
+    """`calibration.json` of a reward run."""
+
+    bins: list[CalibrationBin]
+
+
+class StageRow(Row):
+    """One stage of the quickstart."""
+
+    name: str
+    why: str = ""
+    status: str = ""
+    seconds: float | None = None
+
+
+class Quickstart(Row):
+    """`quickstart.json`."""
+
+    seed: int | None = None
+    simulated: bool = False
+    stages: list[StageRow] = []
+    sizes: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run directory; `name` is its path inside the project."""
+
+    name: str
+    card: RunCard
+    config: dict[str, Any]
+    metrics: Sequence[dict[str, Any]]
+    samples: Sequence[SampleRow]
+    results: Sequence[EvalResult]
+    calibration: Calibration | None
+    scores: Sequence[SourceScoreRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """All that a folder holds; empty or None where a file is absent."""
+
+    path: Path
+    runs: Sequence[Run]
+    quickstart: Quickstart | None
+    split: dict[str, Any] | None
+    prompts: Sequence[Prompt]
+    demonstrations: Sequence[Demonstration]
+    rankings: Sequence[Ranking]
+    completions: Sequence[Completion]
+    ratings: Sequence[Rating]
+    verdicts: Sequence[VerdictRow]
+    results: Sequence[EvalResult]
+    scores: Sequence[ScoreRow]
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, also for `.`."""
+        return self.path.resolve().name
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any label that anything here was made from is simulated."""
+        labels = (self.demonstrations, self.rankings, self.ratings, self.verdicts, self.results)
+        return (
+            (self.quickstart is not None and self.quickstart.simulated)
+            or any(run.card.simulated for run in self.runs)
+            or any(label.made_by == "simulated" for group in labels for label in group)
+        )
+
+
+def read_project(path: Path) -> Project:
+    """Read a run directory, a folder of them, or what the quickstart leaves.
+
+    Raises:
+        DataError: The folder holds no run and no evaluation, or a file in it is damaged.
+    """
+    runs = [_read_run(path, folder) for folder in _run_folders(path)]
+    evaluation = path / "evaluation"
+    project = Project(
+        path=path,
+        runs=sorted(runs, key=lambda run: (run.card.started_at, run.name)),
+        quickstart=_read_json(path / "quickstart.json", Quickstart),
+        split=_read_object(path / "split.json"),
+        prompts=_read_rows(path / "data" / "prompts.jsonl", Prompt),
+        demonstrations=_read_rows(path / "data" / "demonstrations.jsonl", Demonstration),
+        rankings=_read_rows(path / "rankings" / "rankings.jsonl", Ranking),
+        completions=_read_rows(evaluation / "completions.jsonl", Completion),
+        ratings=_read_rows(evaluation / "ratings.jsonl", Rating),
+        verdicts=_read_rows(evaluation / "verdicts.jsonl", VerdictRow),
+        results=_read_rows(evaluation / "results.jsonl", EvalResult),
+        scores=_read_rows(evaluation / "scores.jsonl", ScoreRow),
+    )
+    if not (project.runs or project.results or project.completions):
+        raise DataError(
+            f"{path} holds no run directory and no evaluation",
+            "Name the folder of a run (it has a run.json), or a folder of such folders.",
+        )
+    return project
+
+
+def _run_folders(path: Path) -> list[Path]:
+    """Folders with a run.json, `path` itself included, not looking inside a run."""
+    if (path / "run.json").exists():
+        return [path]
+    found: list[Path] = []
+    level = [path]
+    for _ in range(_MAX_DEPTH):
+        children = [c for folder in level if folder.is_dir() for c in sorted(folder.iterdir())]
+        found += [child for child in children if (child / "run.json").exists()]
+        level = [c for c in children if c.is_dir() and c not in found and not c.is_symlink()]
+    return found
+
+
+def _read_run(project: Path, folder: Path) -> Run:
+    metrics = folder / "metrics.jsonl"
+    return Run(
+        name=folder.resolve().name if folder == project else str(folder.relative_to(project)),
+        card=read_card(folder),
+        config=_read_object(folder / "config.json") or {},
+        metrics=read_metrics(metrics) if metrics.exists() else [],
+        samples=_read_rows(folder / "samples.jsonl", SampleRow),
+        results=_read_rows(folder / "results.jsonl", EvalResult),
+        calibration=_read_json(folder / "calibration.json", Calibration),
+        scores=_read_rows(folder / "scores.jsonl", SourceScoreRow),
+    )
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON: {error}", "The file is damaged.") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds {type(found).__name__}, not an object")
+    return found
+
+
+def _read_json(path: Path, model: type[M]) -> M | None:
+    found = _read_object(path)
+    if found is None:
+        return None
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}, field `{field}`: {first['msg']}") from None
+
+
+def _read_rows(path: Path, model: type[M]) -> list[M]:
+    return read_records(path, model) if path.exists() else []
