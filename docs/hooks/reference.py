@@ -36,7 +36,9 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the generated pages to the site."""
     from mkdocs.structure.files import File
 
+    contributing = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     pages = {
+        "contributing.md": contributing.replace("](docs/", "]("),
         "reference/settings.md": settings_page(),
         "reference/metrics.md": metrics_page(),
         "reference/commands.md": commands_page(),
