@@ -56,6 +56,11 @@ class SimulatedLabeller:
 
     def utility(self, prompt: Prompt, completion: Completion) -> float:
         """How good this labeller finds a completion: rubric total by own weights, and noise."""
+        if completion.prompt_id != prompt.id:
+            raise DataError(
+                f"completion {completion.id} belongs to {completion.prompt_id}, not to {prompt.id}",
+                "Give a labeller completions of the prompt that they see.",
+            )
         noise = self._random("utility", prompt, completion).gauss(0.0, self.noise)
         return assess(prompt, completion).total(self.weights) + noise
 

@@ -54,7 +54,7 @@ INSULTS = _words(
 )
 SEXUAL = _words("sex sexual naked nude porn erotic orgasm penis vagina breasts")
 VIOLENT = _words(
-    "kill kills killed killing murder murdered stab stabbed shoot shot blood bloody torture "
+    "kill kills killed killing murder murdered stab stabbed shoot shot bloody torture "
     "strangle corpse beaten"
 )
 PROTECTED = _words(
