@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from heedful.core.records import MadeBy, Turn
@@ -31,8 +32,10 @@ def hh(row: Row) -> Iterator[Item]:
     if chosen[:-1] != rejected[:-1]:
         raise UnusableError("the two dialogues part before the last answer")
     instruction, turns = ask_of(chosen[:-1], "chosen")
-    # The answers of this data set were written by models.
-    yield _pair(instruction, turns, chosen[-1].text, rejected[-1].text, made_by="model")
+    pair = _pair(instruction, turns, chosen[-1].text, rejected[-1].text, made_by="model")
+    # One conversation is there several times, cut at different turns (12 % of the rows of
+    # the helpful test set begin like another); split apart, they would leak.
+    yield replace(pair, group=chosen[0].text)
 
 
 def dialogue(row: Row, field: str) -> list[Turn]:

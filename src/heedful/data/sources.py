@@ -30,7 +30,18 @@ from heedful.data.hub import HUB_PREFIX, read_hub_rows
 from heedful.data.items import Answer, FieldError, Item, ReadRow, Row, UnusableError
 from heedful.data.texts import load_texts
 
-__all__ = ["load_demonstrations", "load_prompts", "load_rankings", "load_texts"]
+__all__ = [
+    "FORMATS",
+    "DemonstrationSet",
+    "RankingSet",
+    "ReadOptions",
+    "Reject",
+    "Rejects",
+    "load_demonstrations",
+    "load_prompts",
+    "load_rankings",
+    "load_texts",
+]
 
 # Format -> the columns that tell it, and its reader. The first that fits is taken, so
 # the more telling ones come first.
