@@ -24,6 +24,7 @@ from heedful.core import records
 from heedful.core.config import section_of
 from heedful.core.metrics import METRICS
 from heedful.core.settings import Project
+from heedful.pipeline.quickstart_settings import Quickstart
 
 if TYPE_CHECKING:  # the tests call the page functions where MkDocs is not installed
     from mkdocs.config.defaults import MkDocsConfig
@@ -59,16 +60,38 @@ def settings_page() -> str:
         "`--set section.key=value` overrides a file. Settings without a default must be given "
         "where they are used.",
     ]
-    for name, field in Project.model_fields.items():
+    parts += _sections(Project, heading="##")
+    packaged = (PACKAGE / "pipeline" / "quickstart.toml").read_text(encoding="utf-8")
+    parts += [
+        "## The quickstart",
+        "`heedful quickstart` has sections of its own beside `[model]`, `[format]`, `[sft]`, "
+        "`[reward]` and `[ppo]` above; `[ppo_init]` has the keys of `[sft]`.",
+        *_sections(Quickstart, heading="###", known=Project),
+        "These values are packaged; files and `--set` go on top.",
+        f"```toml\n{packaged}```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(
+    model: type[BaseModel], heading: str, known: type[BaseModel] | None = None
+) -> list[str]:
+    """A table for each section of `model` that is not one of `known`'s."""
+    others = () if known is None else known.model_fields.values()
+    skip = {section_of(field.annotation) for field in others}
+    parts = []
+    for name, field in model.model_fields.items():
         section = section_of(field.annotation)
         assert section is not None, name
+        if section in skip:
+            continue
         rows = [
             (f"`{name}.{key}`", _type_name(leaf.annotation), _default(leaf), leaf.description or "")
             for key, leaf in section.model_fields.items()
         ]
-        parts += [f"## [{name}]", inspect.getdoc(section) or ""]
+        parts += [f"{heading} [{name}]", inspect.getdoc(section) or ""]
         parts.append(_table(("Setting", "Type", "Default", "Meaning"), rows))
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def metrics_page() -> str:
