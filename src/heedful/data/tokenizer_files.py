@@ -25,6 +25,37 @@ _CONFIGURATIONS = {
     "vocab.json",
 }
 
+# What stands around the vocabulary of a llama2.c model: a space is put before a text, BOS
+# before that, and bytes that no piece covers are spelled out.
+_LLAMA2C_SPEC: dict[str, Any] = {
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "normalizer": {"type": "Prepend", "prepend": " "},
+    "pre_tokenizer": None,
+    "post_processor": {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+        ],
+        "pair": [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"Sequence": {"id": "B", "type_id": 0}},
+        ],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+    },
+    "decoder": {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ],
+    },
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFiles:
@@ -179,42 +210,13 @@ def _spec_from_pieces(pieces: list[Any], path: Path) -> dict[str, Any]:
         for token_id, name in enumerate(roles)
     ]  # fmt: skip
     return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
+        **_LLAMA2C_SPEC,
         "added_tokens": added,
-        "normalizer": {"type": "Prepend", "prepend": " "},
-        "pre_tokenizer": None,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [
-                {"SpecialToken": {"id": "<s>", "type_id": 0}},
-                {"Sequence": {"id": "A", "type_id": 0}},
-            ],
-            "pair": [
-                {"SpecialToken": {"id": "<s>", "type_id": 0}},
-                {"Sequence": {"id": "A", "type_id": 0}},
-                {"Sequence": {"id": "B", "type_id": 0}},
-            ],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
-        },
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-            ],
-        },
         "model": {
             "type": "BPE",
-            "dropout": None,
             "unk_token": "<unk>",
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
             "fuse_unk": True,
             "byte_fallback": True,
-            "ignore_merges": False,
             "vocab": vocab,
             "merges": [merge for _, _, merge in sorted(merges)],
         },
