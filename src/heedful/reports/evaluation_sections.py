@@ -37,7 +37,7 @@ def headline(project: Project) -> tuple[str, str]:
     found = _by_model(project, *WIN_RATE)
     found.pop("sft", None)
     if not found:
-        return "A report of runs", "No win rates were measured here; what was, follows."
+        return _reward_headline(project)
     name = "ppo_ptx" if "ppo_ptx" in found else in_order(list(found))[-1]
     result, label = found[name], assign_series([name])[name].label
     sentence = (
@@ -52,6 +52,22 @@ def headline(project: Project) -> tuple[str, str]:
     if result.ci_high < 0.5:
         return sentence, f"{bounds}: below one half, so SFT is the better model here."
     return sentence, f"{bounds}: it contains one half, so no difference is shown."
+
+
+def _reward_headline(project: Project) -> tuple[str, str]:
+    """For a folder without win rates: the last reward model, beside the length baseline."""
+    for run in reversed(project.runs):
+        found = {result.metric: result for result in run.results}
+        if "accuracy" in found and "length_accuracy" in found:
+            accuracy, length = (
+                _written(found[m], share=True) for m in ("accuracy", "length_accuracy")
+            )
+            right = percent(found["accuracy"].value)
+            return (
+                f"The reward model orders {right} of held-out pairs right",
+                f"{accuracy}; “the longer one wins” {length}; 95 % intervals in brackets.",
+            )
+    return "A report of runs", "What was measured here follows."
 
 
 def win_rates(project: Project) -> Section:
@@ -108,7 +124,7 @@ def _scores(project: Project) -> Part:
     caption = Caption(
         key="score-distributions",
         title="Reward model scores on held-out prompts",
-        text="The score that PPO raises; dark ticks are means. A higher score is not yet a "
+        text="The score that PPO raises; upright ticks are means. A higher score is not yet a "
         "better model: the win rate is the test.",
         simulated=project.simulated,
     )
@@ -154,7 +170,7 @@ def _pretraining(project: Project) -> Part:
         title="Pretraining loss",
         text="Mean negative log-likelihood of held-out pretraining text, nats per token; lower is "
         f"better.{line}",
-        simulated=False,
+        simulated=project.simulated,
     )
     figure = interval_chart(
         caption,

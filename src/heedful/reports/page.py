@@ -50,8 +50,7 @@ def build_report(project_dir: Path, out: Path) -> Path:
         absent=[(section, text) for section in (hero, *sections) for text in section.missing],
         colours=variables(),
     )
-    # A model may emit half a surrogate pair, which no encoding can write.
-    write_text_atomic(out, html.encode("utf-8", errors="replace").decode("utf-8"))
+    write_text_atomic(out, html)
     return out
 
 

@@ -120,7 +120,7 @@ def _notes(project: Project) -> dict[tuple[str, str], tuple[str, ...]]:
         for row in project.scores
     }
     for key, values in outcomes.items():
-        preferred = f"against SFT {percent(fmean(values))} of {len(values)} labellers"
+        preferred = f"wins {percent(fmean(values))} against SFT ({len(values)} verdicts)"
         notes[key] = (*notes.get(key, ()), preferred)
     return notes
 

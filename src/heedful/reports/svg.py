@@ -20,7 +20,9 @@ from heedful.reports.palette import PAGE, variables
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _HEX = re.compile(r"#[0-9a-f]{6}\b")
+# matplotlib before 3.11 writes `font: 12px ...`, later versions one property each.
 _FONT = re.compile(r"font: (?:[a-z]+ )*([\d.]+)px [^;]*")
+_FAMILY = re.compile(r"font-family: [^;]*;? ?")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _VARIABLES = {colour.light: f"var(--{name})" for name, colour in variables().items()}
 
@@ -92,7 +94,7 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
 
 
 def _restyle(style: str) -> str:
-    style = _FONT.sub(r"font-size: \1px", style)
+    style = _FAMILY.sub("", _FONT.sub(r"font-size: \1px", style))
     return _HEX.sub(lambda match: _VARIABLES[match.group()], style)
 
 

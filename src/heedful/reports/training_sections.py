@@ -193,8 +193,8 @@ def _reward_figures(run: Run, position: int, suffix: str) -> list[FigureView]:
         caption = Caption(
             key=f"reward-scores-{position}",
             title=f"Scores by source{suffix}",
-            text="Scores after the bias that sets the mean of demonstrations to 0; dark ticks "
-            "are means.",
+            text="Scores after the bias that sets the mean of demonstrations to 0; upright "
+            "ticks are means.",
             simulated=simulated,
         )
         rows = [(series[source], scores) for source, scores in groups.items()]

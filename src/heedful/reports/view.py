@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +92,14 @@ def number(value: float | None, digits: int = 3) -> str:
         return NOTHING
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("-", _MINUS)
-    value = float(f"{value:.{digits}g}")  # 0.0999… is 0.100, not 0.1000
-    decimals = 0 if value == 0 else max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{decimals}f}".replace("-", _MINUS)
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.0999… is 0.100, not 0.1000
+    decimals = 0 if rounded == 0 else max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{value + 0.0:.{decimals}f}".replace("-", _MINUS)  # -0.0 is 0
 
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.1f}{_NARROW}%"
 
 
 def with_interval(
