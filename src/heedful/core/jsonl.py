@@ -197,10 +197,11 @@ def _jsonl_rows(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, Row]]:
             except RecursionError:
                 reason = "nested too deeply"
             else:
-                if isinstance(row, dict):
+                if (fault := _unusable(path, line, row)) is None:
                     yield line, row
-                    continue
-                reason = f"expected a JSON object, found {_json_kind(row)}"
+                else:
+                    on_bad_row(fault)
+                continue
             on_bad_row(RowError(path, line, None, reason))
 
 
@@ -230,11 +231,10 @@ def _json_rows(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, Row]]:
             begin += 1
         line += text.count("\n", place, begin)
         _, place = decoder.raw_decode(text, begin)
-        if isinstance(row, dict):
+        if (fault := _unusable(path, line, row)) is None:
             yield line, row
         else:
-            reason = f"expected a JSON object, found {_json_kind(row)}"
-            on_bad_row(RowError(path, line, None, reason))
+            on_bad_row(fault)
         line += text.count("\n", begin, place)
 
 
@@ -329,6 +329,19 @@ def _row_error(
     if others:
         reason += f" (and {len(others)} more in this row)"
     return RowError(path, line, field, reason, hint)
+
+
+def _unusable(path: Path, line: int, row: object) -> RowError | None:
+    """What is wrong with a JSON value as a row, if anything."""
+    if not isinstance(row, dict):
+        return RowError(path, line, None, f"expected a JSON object, found {_json_kind(row)}")
+    for name, value in row.items():
+        # Half of an escaped surrogate pair passes as JSON, yet no file can hold it.
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return RowError(path, line, ascii(name)[1:-1], "holds half a surrogate pair")
+    return None
 
 
 def _json_kind(value: object) -> str:

@@ -171,6 +171,10 @@ def test_a_line_that_is_no_json_object(tmp_path: Path, line: str | bytes, reason
 def test_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
     text = make_prompt("X").model_dump_json().replace('"X"', '"\\ud800"')
     assert broken(tmp_path, text).field == "instruction"
+    assert broken(tmp_path, '{"\\ud800": 1}').field == "\\ud800"
+    whole = make_prompt("X").model_dump_json().replace('"X"', '"\\ud83d\\ude42"')
+    (tmp_path / "whole.jsonl").write_text(whole)
+    assert read_records(tmp_path / "whole.jsonl", Prompt)[0].instruction == "🙂"
 
 
 def test_bad_rows_can_be_collected(tmp_path: Path) -> None:
