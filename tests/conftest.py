@@ -5,6 +5,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# Tensor shapes in signatures are checked under test. This stands before any import of ours.
+CHECKED_ROOMS = ("losses", "models", "generation", "training")
+# (is_pep484_tower: an int is welcome where a float is asked for, as to mypy.)
+install_import_hook(
+    [f"heedful.{room}" for room in CHECKED_ROOMS],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
+# No deadline, since the machine may be busy; the same examples every time.
+settings.register_profile("heedful", deadline=None, derandomize=True)
+settings.load_profile("heedful")
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
