@@ -44,7 +44,7 @@ USE_CASES: tuple[UseCase, ...] = (
 # What a page must never take for its own.
 HOSTILE = "</div><script>alert('x')</script><img src=http://example.org/x.png> & $x$ \u202edrawkcab"
 NUM_PROMPTS = 18
-STAGES = ("sft", "ppo_init", "reward", "ppo", "ppo_ptx")
+STAGES = ("ppo_init", "sft", "rankings", "reward", "ppo", "ppo_ptx", "evaluation")
 
 
 def write_quickstart_folder(folder: Path) -> Path:
@@ -63,12 +63,16 @@ def write_quickstart_folder(folder: Path) -> Path:
         folder / "quickstart.json",
         {"seed": 0, "simulated": True, "stages": stages, "sizes": {"prompts": {"train": 340}}},
     )
-    write_json_atomic(folder / "split.json", {"users": {"train": 42, "test": 18}, "dropped": 0})
+    write_json_atomic(
+        folder / "data" / "split.json", {"users": {"train": 42, "test": 18}, "dropped": 0}
+    )
     write_sft_run(folder / "sft", "sft")
     write_sft_run(folder / "ppo_init", "ppo_init")
     write_reward_run(folder / "reward")
     write_ppo_run(folder / "ppo", ptx=False)
     write_ppo_run(folder / "ppo_ptx", ptx=True)
+    write_card(folder / "rankings", "rankings", minutes=1)
+    write_card(folder / "evaluation", "evaluation", minutes=1)
     write_labels(folder)
     write_evaluation(folder)
     return folder
@@ -76,10 +80,7 @@ def write_quickstart_folder(folder: Path) -> Path:
 
 def write_card(folder: Path, kind: str, *, minutes: int, simulated: bool = True) -> None:
     """`run.json` and `config.json` of a finished run."""
-    order = ("sft", "ppo_init", "reward", "ppo", "ppo_ptx")
-    started = (
-        START + timedelta(minutes=10 * order.index(folder.name)) if folder.name in order else START
-    )
+    started = START + timedelta(minutes=10 * STAGES.index(folder.name))
     settings = Project(run=RunSettings(dir=Path("runs") / folder.name))
     card = RunCard(
         kind=kind,

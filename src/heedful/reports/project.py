@@ -158,7 +158,7 @@ def read_project(path: Path) -> Project:
         path=path,
         runs=sorted(runs, key=lambda run: (run.card.started_at, run.name)),
         quickstart=_read_json(path / "quickstart.json", Quickstart),
-        split=_read_object(path / "split.json"),
+        split=_read_object(path / "data" / "split.json"),
         prompts=_read_rows(path / "data" / "prompts.jsonl", Prompt),
         demonstrations=_read_rows(path / "data" / "demonstrations.jsonl", Demonstration),
         rankings=_read_rows(path / "rankings" / "rankings.jsonl", Ranking),
@@ -191,15 +191,18 @@ def _run_folders(path: Path) -> list[Path]:
 
 def _read_run(project: Path, folder: Path) -> Run:
     metrics = folder / "metrics.jsonl"
+    card = read_card(folder)
+    # The quickstart's evaluation is a run too; what it measured belongs to the project.
+    is_evaluation = folder == project / "evaluation"
     return Run(
         name=folder.resolve().name if folder == project else str(folder.relative_to(project)),
-        card=read_card(folder),
+        card=card,
         config=_read_object(folder / "config.json") or {},
         metrics=read_metrics(metrics) if metrics.exists() else [],
         samples=_read_rows(folder / "samples.jsonl", SampleRow),
-        results=_read_rows(folder / "results.jsonl", EvalResult),
+        results=[] if is_evaluation else _read_rows(folder / "results.jsonl", EvalResult),
         calibration=_read_json(folder / "calibration.json", Calibration),
-        scores=_read_rows(folder / "scores.jsonl", SourceScoreRow),
+        scores=_read_rows(folder / "scores.jsonl", SourceScoreRow) if card.kind == "reward" else [],
     )
 
 

@@ -5,17 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from fakes.quickstart_folder import NUM_PROMPTS, write_ppo_run, write_reward_run
+from fakes.quickstart_folder import NUM_PROMPTS, STAGES, write_ppo_run, write_reward_run
 from heedful.core.errors import DataError
 from heedful.reports.project import Project, read_project
 
 
 def test_a_whole_folder_is_read(project: Project) -> None:
-    assert [run.name for run in project.runs] == ["sft", "ppo_init", "reward", "ppo", "ppo_ptx"]
+    assert tuple(run.name for run in project.runs) == STAGES
     assert len(project.prompts) == NUM_PROMPTS
     assert project.quickstart is not None
     assert project.quickstart.seed == 0
     assert project.simulated
+
+
+def test_what_the_evaluation_measured_is_the_projects_alone(project: Project) -> None:
+    evaluation = project.runs[-1]
+    assert evaluation.name == "evaluation"
+    assert not evaluation.results
+    assert not evaluation.scores
+    assert project.results
+    assert project.scores
 
 
 def test_one_run_directory_is_a_project(tmp_path: Path) -> None:

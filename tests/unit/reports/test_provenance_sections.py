@@ -20,11 +20,11 @@ def test_cost_adds_up_but_for_the_peak(project: Project) -> None:
     table = cost(project).tables[0]
     assert [row[0] for row in table.rows][-1] == "All runs"
     assert table.rows[-1][1:] == (
-        "22 min 00 s",
+        "24 min 00 s",
         "240.0 k",
-        "1.2 M",
-        "6.8 M",
-        "26.4 PFLOP",
+        "1.7 M",
+        "9.4 M",
+        "28.8 PFLOP",
         "2.24 GiB",
     )
 
