@@ -11,11 +11,11 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 _ROOM = 64  # tokens
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # its __init_subclass__
+class RoomyLayer(DynamicLayer):
     """A cache layer that writes into spare room, and hands out views of what is filled."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._storage: list[Tensor] = []  # keys and values, each [B, heads, capacity, head_dim]
         self._length = 0
 

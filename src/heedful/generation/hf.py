@@ -110,7 +110,7 @@ def _generation_config(sampling: SamplingParameters) -> GenerationConfig:
         "top_k": sampling.top_k,
         "top_p": sampling.top_p,
     }
-    return GenerationConfig(  # type: ignore[no-untyped-call]
+    return GenerationConfig(
         max_new_tokens=sampling.max_tokens,
         return_dict_in_generate=True,
         output_scores=True,
@@ -122,7 +122,7 @@ def _generation_config(sampling: SamplingParameters) -> GenerationConfig:
 def _plain_generation(model: Any) -> Iterator[None]:
     """Hide the model's own generation config, from which `generate` fills what is unset."""
     own = model.generation_config
-    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig()
     try:
         yield
     finally:

@@ -62,7 +62,7 @@ class Trainable:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of one microbatch's share of the loss."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.weights.accumulate()
 
     def step(self, learning_rate: float) -> float:
@@ -240,7 +240,7 @@ def _tensorboard(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
             "run.tensorboard needs the tensorboard package",
             "Install heedful[tensorboard], or leave the setting out.",
         ) from None
-    writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(str(folder))
 
     def mirror(step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
