@@ -15,7 +15,7 @@ class RoomyLayer(DynamicLayer):
     """A cache layer that writes into spare room, and hands out views of what is filled."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._storage: list[Tensor] = []  # keys and values, each [B, heads, capacity, head_dim]
         self._length = 0
 
