@@ -16,6 +16,7 @@ from heedful.core.records import SamplingParameters
 
 # Inverse-CDF sampling first picks a block of the vocabulary, then a token in the block.
 _BLOCK = 256
+_RANKED = 1024
 _BELOW_ONE = 1.0 - 2.0**-53
 
 
@@ -34,15 +35,29 @@ def keep_top(
     The nucleus is the smallest set of most likely tokens whose probability, after top-k,
     is at least `top_p` (Holtzman et al. 2020). Among equal logits the lower id goes first.
     """
-    ranked, ids = logits.float().sort(dim=-1, descending=True, stable=True)
-    rank = torch.arange(ranked.shape[-1], device=ranked.device)
-    cut_by_k = (top_k[:, None] > 0) & (rank >= top_k[:, None])
-    probs = ranked.masked_fill(cut_by_k, -torch.inf).softmax(dim=-1)
-    probability_before = probs.cumsum(dim=-1, dtype=torch.float64) - probs
-    # The `rank > 0` keeps the best token whatever rounding does to the cumulative sum.
-    cut_by_p = (top_p[:, None] < 1) & (probability_before >= top_p[:, None]) & (rank > 0)
-    kept = ranked.masked_fill(cut_by_k | cut_by_p, -torch.inf)
-    return torch.empty_like(kept).scatter_(-1, ids, kept)
+    logits = logits.float()
+    vocab = logits.shape[-1]
+    top_k = torch.where(top_k > 0, top_k, vocab).clamp_max(vocab)[:, None]
+    log_total = logits.logsumexp(dim=-1, keepdim=True)
+    # A nucleus rarely reaches beyond the first thousand; if one does, rank all tokens.
+    largest_k = int(top_k.max())
+    for num_ranked in (min(vocab, _RANKED) if largest_k == vocab else largest_k, vocab):
+        best = logits.topk(num_ranked).values
+        rank = torch.arange(num_ranked, device=logits.device)
+        in_k = rank < top_k
+        within_k = best.masked_fill(~in_k, -torch.inf).logsumexp(dim=-1, keepdim=True)
+        probs = (best - torch.where(top_k < vocab, within_k, log_total)).double().exp()
+        before = probs.cumsum(dim=-1) - probs
+        # The `rank == 0` keeps the best token whatever rounding does.
+        kept = in_k & ((before < top_p[:, None]) | (top_p[:, None] == 1) | (rank == 0))
+        num_kept = kept.sum(dim=-1, keepdim=True)
+        if bool(((top_k <= num_ranked) | ((top_k == vocab) & (num_kept < num_ranked))).all()):
+            break
+    last = best.gather(-1, num_kept - 1)
+    tied = logits == last
+    num_tied_kept = num_kept - (best > last).sum(dim=-1, keepdim=True)
+    keep = (logits > last) | (tied & (tied.cumsum(dim=-1) <= num_tied_kept))
+    return logits.masked_fill(~keep, -torch.inf)
 
 
 def sample_inverse_cdf(

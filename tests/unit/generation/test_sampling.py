@@ -136,7 +136,25 @@ def test_keep_top_closed_forms() -> None:
 
 def test_keep_top_breaks_ties_by_token_id() -> None:
     assert kept(torch.zeros(6), 2, 1.0) == [0, 1]
-    assert kept(torch.zeros(6).bfloat16(), 0, 0.5) == [0, 1, 2]
+    assert kept(torch.zeros(6).bfloat16(), 0, 0.45) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("scale", [0.5, 4.0])
+def test_keep_top_of_a_large_vocabulary_is_what_sorting_gives(scale: float) -> None:
+    """Flat and peaked logits with ties: nuclei beyond and within the first thousand."""
+    settings = [(0, 0.9), (50, 1.0), (1500, 0.5), (1500, 1.0), (0, 1.0), (9000, 0.99), (1, 0.1)]
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(len(settings), 5000, generator=generator) * scale).bfloat16()
+    top_k, top_p = (torch.tensor(column) for column in zip(*settings, strict=True))
+    together = keep_top(logits, top_k, top_p).isfinite()
+    for row, (k, p) in enumerate(settings):
+        ranked, ids = logits[row].double().sort(descending=True, stable=True)
+        ranked = ranked[: k or None]
+        before = ranked.softmax(-1).cumsum(-1) - ranked.softmax(-1)
+        expected = ids[: len(ranked)][before < p] if p < 1 else ids[: len(ranked)]
+        assert together[row].nonzero().flatten().tolist() == expected.sort().values.tolist()
+        alone = keep_top(logits[[row]], top_k[[row]], top_p[[row]])[0].isfinite()
+        assert torch.equal(alone, together[row])
 
 
 def test_rows_with_different_parameters_are_drawn_as_if_alone() -> None:
