@@ -19,6 +19,7 @@ from heedful.annotators.expectations import (
     echo_marks,
     is_title,
     stems_of,
+    validate_expectations,
     words_of,
 )
 from heedful.annotators.wordlists import (
@@ -48,7 +49,7 @@ MEAN_WEIGHTS: dict[str, float] = {
     "language": 1.0,
     "care": 2.0,
 }
-"""What the average labeller gives each component; the tasks that have it share the rest."""
+"""What the average labeller gives each component; only those that apply to a prompt count."""
 
 _FLOOR = 0.05  # what a component of 0 counts as in the geometric mean
 _MOST_WORDS: dict[UseCase, int] = {
@@ -95,10 +96,15 @@ class Assessment:
 
 
 def assess(prompt: Prompt, completion: Completion) -> Assessment:
-    """Judge one completion of a prompt whose expectations are valid."""
+    """Judge one completion.
+
+    Raises:
+        DataError: The prompt has an expectation that the rubric cannot check.
+    """
+    validate_expectations([prompt])
     text = completion.text.strip()
     components = _expected(prompt, text)
-    components["length"] = components.get("length", 1.0) * _suitable_length(prompt, text)
+    components["length"] = min(components.get("length", 1.0), _suitable_length(prompt, text))
     components["completeness"] = _completeness(prompt, completion)
     components["cleanliness"] = _cleanliness(prompt, text)
     if components.get("answer", 0.0) < 1.0:  # a right answer may repeat the question
@@ -185,7 +191,7 @@ def _plain_prose(prompt: Prompt, text: str) -> float:
 
 
 def _no_repetition(text: str) -> float:
-    """Share of distinct word triples, and nothing said twice in a row (three of a kind may)."""
+    """Share of distinct word triples, lowered by each word said twice in a row."""
     words = words_of(text)
     triples = list(zip(words, words[1:], words[2:], strict=False))
     if len(triples) < 4:

@@ -59,7 +59,7 @@ class Example(Record):
 class Expectation(Record):
     """A requirement that a program can check in a completion, such as `max_words` 20.
 
-    The kinds and what their values mean are defined by `heedful.annotators.rubric`.
+    The kinds and what their values mean are defined by `heedful.annotators.expectations`.
     """
 
     kind: str

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from heedful.annotators.rubric import MEAN_WEIGHTS, RUBRIC_VERSION, assess
+from heedful.core.errors import DataError
 from heedful.core.records import Completion, Prompt
 from heedful.data.embedded_data import embedded_demonstrations, embedded_prompts
 
@@ -75,6 +76,14 @@ def test_weights_decide_between_faults(
     two_sentences = assess(prompt, make_completion(prompt, "The sea was blue. I like salt."))
     indifferent = {**MEAN_WEIGHTS, "constraints": 0.0}
     assert two_sentences.total(indifferent) > two_sentences.total()
+
+
+def test_an_expectation_that_cannot_be_checked_is_refused(
+    make_prompt: MakePrompt, make_completion: MakeCompletion
+) -> None:
+    prompt = make_prompt(max_word=4)
+    with pytest.raises(DataError, match="max_word"):
+        assess(prompt, make_completion(prompt, GOOD))
 
 
 def test_flags(make_prompt: MakePrompt, make_completion: MakeCompletion) -> None:
@@ -160,4 +169,4 @@ def test_the_rubric_is_frozen(sampled: Sampled) -> None:
     """A change of any judgement needs a new version, and old runs are not comparable."""
     totals = [f"{assess(p, c).total():.6f}" for p, group in sampled for c in group]
     digest = hashlib.sha256(" ".join(totals).encode()).hexdigest()[:16]
-    assert (RUBRIC_VERSION, digest) == ("rubric-1", "5cdbf67911650ecb")
+    assert (RUBRIC_VERSION, digest) == ("rubric-1", "7c807deffa6c738c")
