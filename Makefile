@@ -26,7 +26,7 @@ check: $(VENV)/.check  ## Style, types, floors and a strict build of the documen
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs: $(VENV)/.check  ## Serve the documentation at http://127.0.0.1:8000.
 	$(BIN)/mkdocs serve
