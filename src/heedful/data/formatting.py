@@ -134,26 +134,30 @@ class PromptFormatter:
         lengths = [len(item.token_ids) for item in kept]
         return FormattedPrompts(kept=kept, report=_report(len(prompts), lengths, num_truncated))
 
-    def completion_ids(self, text: str) -> list[int]:
-        """Ids of a completion, the end token last; no budget applies.
+    def completion_ids(self, text: str, *, ended: bool = True) -> list[int]:
+        """Ids of a completion; no budget applies.
 
         After the plain template the text begins with a space, after a chat template not.
+        The end token comes last, unless the completion was cut by a length limit before
+        it ended.
         """
         lead = " " if self._chat is None and text else ""
-        return [*self._tokenizer.encode_continuation(lead + text), self.end_id]
+        ids = self._tokenizer.encode_continuation(lead + text)
+        return [*ids, self.end_id] if ended else ids
 
     def format_completions(
-        self, texts: Sequence[str]
+        self, texts: Sequence[str], *, ended: Sequence[bool] | None = None
     ) -> tuple[list[list[int] | None], FormatReport]:
         """Ids of training completions, in order; None for a dropped one.
 
-        One that is cut has no end token: the model must not learn to stop there.
+        One that is cut has no end token: the model must not learn to stop there. `ended`
+        names those that had none to begin with; all end where it is left out.
         """
         budget = self.settings.max_completion_tokens
         formatted: list[list[int] | None] = []
         num_truncated = 0
-        for text in texts:
-            ids: list[int] | None = self.completion_ids(text)
+        for text, whole in zip(texts, ended or [True] * len(texts), strict=True):
+            ids: list[int] | None = self.completion_ids(text, ended=whole)
             if ids is not None and len(ids) > budget:
                 cut = self.settings.overlong_completions == "truncate"
                 ids = ids[:budget] if cut else None

@@ -4,6 +4,7 @@ All labels made here are simulated, and say so. Models are opened one at a time.
 """
 
 import random
+from dataclasses import asdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,6 @@ from heedful.training.language import language_loss
 from heedful.training.loop import prepare
 from heedful.training.scoring import RewardModel
 
-SHARES = (("train", 0.6), ("validation", 0.1), ("test", 0.3))
 MODELS = {
     "start": "start model",
     "start_few_shot": "start model, few-shot prefix",
@@ -62,15 +62,14 @@ class Text(BaseModel):
 
 def write_data(folder: Path, display: Display) -> None:
     """The embedded data, split by organisation. The split is frozen: no seed moves it."""
-    prompts, report = split_by_organisation(embedded_prompts(), shares=SHARES, seed=0)
+    prompts, report = split_by_organisation(embedded_prompts(), seed=0)
     write_records(folder / "prompts.jsonl", prompts)
     write_records(folder / "demonstrations.jsonl", embedded_demonstrations())
     for split in ("train", "validation"):
         texts = [Text(text=text) for text in pretraining_texts(split)]
         write_records(folder / f"pretraining_{split}.jsonl", texts)
-    write_json_atomic(folder / "split.json", report.model_dump(mode="json"))
-    counts = {name: sum(prompt.split == name for prompt in prompts) for name, _ in SHARES}
-    display.say(f"  {counts} prompts; no user or organisation is in two of them.")
+    write_json_atomic(folder / "split.json", asdict(report))
+    display.say(f"  {report.summary()}")
 
 
 def collect_rankings(folder: Path, config: Quickstart, prompts_path: Path, display: Display) -> None:
@@ -200,9 +199,9 @@ def _scores(
     judge = RewardModel.open(str(config.run.dir / "reward"), device, dtype)
     scores = []
     for name, by_prompt in completions.items():
-        texts = [by_prompt[prompt.id].text for prompt in prompts]
-        for prompt, score in zip(prompts, judge.score(prompts, texts), strict=True):
-            found = by_prompt[prompt.id]
+        mine = [by_prompt[prompt.id] for prompt in prompts]
+        found_scores = judge.score_completions(prompts, mine)
+        for prompt, found, score in zip(prompts, mine, found_scores, strict=True):
             scores.append(
                 Score(
                     model=name,

@@ -12,7 +12,14 @@ from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Completion, Demonstration, MadeBy, Prompt, Ranking, Split
 from heedful.core.settings import DataSettings
 from heedful.data.formatting import PromptFormatter
-from heedful.data.sources import load_demonstrations, load_prompts, load_rankings, load_texts
+from heedful.data.sources import (
+    ReadOptions,
+    Rejects,
+    load_demonstrations,
+    load_prompts,
+    load_rankings,
+    load_texts,
+)
 from heedful.data.split import split_by_organisation
 from heedful.data.tokenizer import TextTokenizer
 from heedful.training.batches import TokenPair, pretraining_pairs
@@ -88,13 +95,16 @@ def read_demonstrations(
         DataError: The file cannot be read, or nothing is left to train on.
     """
     path = required(data.demonstrations, "data.demonstrations")
-    loaded = load_demonstrations(
-        path, format=data.format, licence=data.licence, max_rejects=data.max_rejects
-    )
+    rejects = Rejects()
+    loaded = load_demonstrations(path, **_options(data, rejects))
+    _say_rejects(rejects, path, say)
     prompts = with_splits(loaded.prompts, data.validation_share, seed)
     kept = [item for item in loaded.demonstrations if prompts[item.prompt_id].split != "test"]
     pairs = _format_pairs(
-        [(prompts[item.prompt_id], item.text) for item in kept], formatter, "demonstrations", say
+        [(prompts[item.prompt_id], item.text, True) for item in kept],
+        formatter,
+        "demonstrations",
+        say,
     )
     by_split: dict[Split, list[TokenPair]] = {"train": [], "validation": []}
     validation_prompts: dict[str, Prompt] = {}
@@ -129,16 +139,16 @@ def read_rankings(
         DataError: The file cannot be read, or no ranking with a strict pair is left.
     """
     path = required(data.rankings, "data.rankings")
-    loaded = load_rankings(
-        path, format=data.format, licence=data.licence, max_rejects=data.max_rejects
-    )
+    rejects = Rejects()
+    loaded = load_rankings(path, **_options(data, rejects))
+    _say_rejects(rejects, path, say)
     prompts = with_splits(loaded.prompts, data.validation_share, seed)
     completions = {completion.id: completion for completion in loaded.completions}
     kept = [item for item in loaded.rankings if prompts[item.prompt_id].split != "test"]
     asked = [
-        (prompts[item.prompt_id], _completion(completions, item, name).text)
+        (prompts[item.prompt_id], found.text, found.finish_reason != "length")
         for item in kept
-        for name in item.completion_ids
+        for found in (_completion(completions, item, name) for name in item.completion_ids)
     ]
     pairs = iter(_format_pairs(asked, formatter, "ranked completions", say))
     by_split: dict[Split, list[RankedExample]] = {"train": [], "validation": []}
@@ -174,10 +184,11 @@ def read_prompts(
         DataError: The file cannot be read, or no training prompt is left.
     """
     path = required(data.prompts, "data.prompts")
-    loaded = load_prompts(
-        path, format=data.format, licence=data.licence, max_rejects=data.max_rejects
+    rejects = Rejects()
+    prompts = with_splits(
+        load_prompts(path, **_options(data, rejects)), data.validation_share, seed
     )
-    prompts = with_splits(loaded.prompts, data.validation_share, seed)
+    _say_rejects(rejects, path, say)
     formatted = formatter.format_prompts(list(prompts.values()))
     if formatted.report.num_dropped or formatted.report.num_truncated:
         say(formatted.report.summary())
@@ -201,22 +212,38 @@ def read_pretraining(
     return pairs
 
 
+def _options(data: DataSettings, rejects: Rejects) -> ReadOptions:
+    return {
+        "format": data.format,
+        "licence": data.licence,
+        "max_rejects": data.max_rejects,
+        "rejects": rejects,
+    }
+
+
+def _say_rejects(rejects: Rejects, path: Path, say: Say) -> None:
+    if rejects:
+        say(f"{path}: {rejects.summary()}")
+
+
 def _format_pairs(
-    items: Sequence[tuple[Prompt, str]], formatter: PromptFormatter, noun: str, say: Say
+    items: Sequence[tuple[Prompt, str, bool]], formatter: PromptFormatter, noun: str, say: Say
 ) -> list[TokenPair | None]:
-    """One pair per item, None where the format dropped its prompt or completion."""
-    unique = {prompt.id: prompt for prompt, _ in items}
+    """One pair per (prompt, text, whether it ended), None where the format dropped a part."""
+    unique = {prompt.id: prompt for prompt, _, _ in items}
     prompts = formatter.format_prompts(list(unique.values()))
     prompt_ids = {kept.prompt.id: kept.token_ids for kept in prompts.kept}
-    completions, report = formatter.format_completions([text for _, text in items])
+    completions, report = formatter.format_completions(
+        [text for _, text, _ in items], ended=[ended for _, _, ended in items]
+    )
     for part, name in ((prompts.report, "prompts"), (report, noun)):
         if part.num_dropped or part.num_truncated:
             say(part.summary(name))
     return [
         TokenPair(prompt_ids=prompt_ids[prompt.id], completion_ids=completion)
-        if completion is not None and prompt.id in prompt_ids
+        if completion and prompt.id in prompt_ids
         else None
-        for (prompt, _), completion in zip(items, completions, strict=True)
+        for (prompt, _, _), completion in zip(items, completions, strict=True)
     ]
 
 

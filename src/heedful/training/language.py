@@ -40,7 +40,7 @@ def accumulate_language_loss(
         mask = torch.ones_like(logprobs, dtype=torch.bool)
         loss, _ = language_model_loss(logprobs, mask, denominator=denominator)
         policy.backward(weight * loss)
-        total += float(loss)
+        total += float(loss.detach())
     return total
 
 

@@ -12,7 +12,7 @@ import torch
 
 from heedful.core.errors import CheckpointError, ConfigError
 from heedful.core.protocols import Scorer
-from heedful.core.records import Checkpoint, Prompt
+from heedful.core.records import Checkpoint, Completion, Prompt
 from heedful.data.formatting import PromptFormatter
 from heedful.generation.language_model import open_format
 from heedful.models.checkpoint import load_scalar, require_kind
@@ -52,14 +52,26 @@ class RewardModel:
         return cls(model, card, formatter, pad_id=tokenizer.pad_id, device=device)
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
-        """Scores of finished completions; demonstrations have mean 0."""
+        """Scores of whole texts, each taken to have ended; demonstrations have mean 0."""
+        return self._score(prompts, texts, [True] * len(texts))
+
+    def score_completions(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion]
+    ) -> list[float]:
+        """Scores of sampled completions; one cut by the length limit has no end token."""
+        ended = [completion.finish_reason != "length" for completion in completions]
+        return self._score(prompts, [completion.text for completion in completions], ended)
+
+    def _score(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], ended: Sequence[bool]
+    ) -> list[float]:
         return self.score_pairs(
             [
                 TokenPair(
                     prompt_ids=self.formatter.prompt_ids(prompt),
-                    completion_ids=self.formatter.completion_ids(text),
+                    completion_ids=self.formatter.completion_ids(text, ended=whole),
                 )
-                for prompt, text in zip(prompts, texts, strict=True)
+                for prompt, text, whole in zip(prompts, texts, ended, strict=True)
             ]
         )
 
