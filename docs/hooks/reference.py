@@ -29,6 +29,7 @@ from heedful.pipeline.quickstart_settings import Quickstart
 if TYPE_CHECKING:  # the tests call the page functions where MkDocs is not installed
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 PACKAGE = Path(heedful.__file__).parent
 
@@ -50,6 +51,21 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     for uri, content in pages.items():
         files.append(File.generated(config, uri, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, page: "Page", **_: object) -> str:
+    """Link the code that the paper map names to its page in the API."""
+    if page.file.src_uri != "paper-map.md":
+        return markdown
+
+    def link(found: re.Match[str]) -> str:
+        room, module, name = found.groups()
+        target = f"heedful.{room}.{module}"
+        documented = name is not None and not name.isupper()
+        return f"[`{module}.{name}`][{target}.{name}]" if documented else f"[`{module}`][{target}]"
+
+    markdown = markdown.replace("`tests/unit/", "`")
+    return re.sub(r"`heedful\.(\w+)\.(\w+)(?:\.(\w+))?`", link, markdown)
 
 
 def settings_page() -> str:
