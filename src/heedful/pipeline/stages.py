@@ -1,9 +1,9 @@
 """Stages that meet only through files, skipped when nothing they read has changed.
 
 A stage's key is a hash of its settings and of the content of every file it reads. When
-the key noted for its folder is the same and the outputs are whole, the stage is skipped;
-when it differs, the folder is cleared first; an unfinished stage with the same key goes
-on where it stopped, as far as the stage itself can resume.
+the key noted for its folder is the same and the outputs are whole, the stage is skipped.
+When the key is the same and the stage left a `state` folder to resume from, it is called
+again on its folder; in every other case the folder is cleared first.
 """
 
 import hashlib
@@ -12,14 +12,17 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from heedful.core.errors import DataError
+from heedful.core.errors import ConfigError, DataError
 from heedful.core.jsonl import sha256_file, write_json_atomic
-from heedful.training.display import Display
+from heedful.training.display import Display, duration
+
+RESUME_FOLDER = "state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ class Pipeline:
         """Run or skip one stage.
 
         Raises:
+            ConfigError: The stage's folder holds something that no stage wrote.
             DataError: The stage did not write what it promised.
         """
         folder = self.path / stage.name
@@ -72,27 +76,29 @@ class Pipeline:
         marker.parent.mkdir(parents=True, exist_ok=True)
         key = _key(stage)
         before = json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else {}
-        title = f"[bold]{number}/{total} {stage.name}[/bold]  {stage.why}"
+        title = f"{number}/{total} {stage.name}: "
         if before.get("key") == key and before.get("outputs") == _hashes(folder, stage.outputs):
-            self.display.say(f"{title}  [dim]unchanged, skipped[/dim]")
+            self.display.say(f"{title}unchanged, skipped.", style="dim")
             return self._done(stage, "skipped", float(before["seconds"]))
-        self.display.say(title)
-        if before.get("key") != key and folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        spent = float(before.get("seconds", 0.0))
+        self.display.say(title + stage.why, style="bold")
+        spent = 0.0
+        if before.get("key") == key and (folder / RESUME_FOLDER).is_dir():
+            spent = float(before["seconds"])
+        else:
+            _clear(folder, ours=bool(before))
+        started = time.monotonic() - spent
         write_json_atomic(marker, {"key": key, "outputs": None, "seconds": spent})
-        started = time.monotonic()
         try:
             stage.work(folder)
         finally:
-            spent += time.monotonic() - started
+            spent = time.monotonic() - started
             write_json_atomic(marker, {"key": key, "outputs": None, "seconds": spent})
         outputs = _hashes(folder, stage.outputs)
         missing = [name for name, digest in outputs.items() if digest is None]
         if missing:
             raise DataError(f"the stage {stage.name} did not write {', '.join(missing)}")
         write_json_atomic(marker, {"key": key, "outputs": outputs, "seconds": spent})
+        self.display.say(f"  {stage.name} took {duration(spent)}.")
         return self._done(stage, "finished", spent)
 
     def _done(self, stage: Stage, status: str, seconds: float) -> StageReport:
@@ -101,12 +107,32 @@ class Pipeline:
         return report
 
 
+def _clear(folder: Path, *, ours: bool) -> None:
+    """Make `folder` new and empty; what no stage of ours wrote is never removed."""
+    if ours and folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigError(
+            f"{folder} is not empty, and no stage of this pipeline wrote it",
+            "Choose another run.dir, or move that folder away.",
+        )
+
+
 def _key(stage: Stage) -> str:
     settings = stage.settings
     plain = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else dict(settings)
     parts = [stage.name, json.dumps(plain, sort_keys=True), *stage.outputs]
-    parts += [sha256_file(path) for path in stage.inputs]
+    for path in stage.inputs:
+        stat = path.stat()
+        parts.append(_digest(path, stat.st_size, stat.st_mtime_ns))
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+@cache
+def _digest(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - both are the key
+    """The hash of an input that several stages read, computed once while it stays as it is."""
+    return sha256_file(path)
 
 
 def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str | None]:

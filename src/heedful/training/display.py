@@ -1,7 +1,7 @@
 """What a person sees while something long runs: a bar with the numbers that matter.
 
 On a terminal the bar is live; elsewhere (a log file, CI) a plain line appears now and
-then. Nothing here decides anything.
+then, at most every `PLAIN_SECONDS`. Nothing here decides anything.
 """
 
 import sys
@@ -18,13 +18,17 @@ PLAIN_SECONDS = 15.0
 class Bar:
     """One running piece of work."""
 
-    def __init__(self, console: Console, name: str, total: int, live: Progress | None) -> None:
+    def __init__(
+        self, console: Console, name: str, total: int, *, unit: str, live: Progress | None
+    ) -> None:
         self._console = console
         self._name = name
         self._total = total
+        self._unit = f" {unit}" if unit else ""
         self._live = live
         self._task = live.add_task(name, total=total, numbers="") if live else None
         self._done = 0
+        self._numbers = ""
         self._started = self._printed = time.monotonic()
 
     def advance(self, amount: int = 1, **numbers: float) -> None:
@@ -32,20 +36,26 @@ class Bar:
         self.move_to(self._done + amount, **numbers)
 
     def move_to(self, done: int, **numbers: float) -> None:
-        """Show that `done` of the total are done."""
+        """Show that `done` of the total are done; numbers stay until others come."""
         self._done = done
-        text = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        if numbers:
+            self._numbers = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=done)
-            if text:
-                self._live.update(self._task, numbers=text)
-            return
-        now = time.monotonic()
-        if now - self._printed > PLAIN_SECONDS or (done >= self._total and text):
-            self._printed = now
-            seconds = now - self._started
-            line = f"  {self._name}  {done}/{self._total}  {text}  ({seconds:.0f} s)"
-            self._console.print(line, highlight=False, markup=False)
+            self._live.update(self._task, completed=done, numbers=self._numbers)
+        elif time.monotonic() - self._printed > PLAIN_SECONDS and done < self._total:
+            self._print_line()
+
+    def close(self) -> None:
+        """Leave the last numbers of finished work behind as a line."""
+        if self._numbers and self._done >= self._total:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        now = self._printed = time.monotonic()
+        parts = [self._name, f"{self._done:,}/{self._total:,}{self._unit}", self._numbers]
+        parts.append(f"({duration(now - self._started)})")
+        line = "  ".join(part for part in parts if part)
+        self._console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 class Display:
@@ -60,15 +70,17 @@ class Display:
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
         self.console = console or Console(file=sys.stderr, quiet=quiet)
 
-    def say(self, text: str) -> None:
-        """One sentence on a line of its own."""
-        self.console.print(text, highlight=False)
+    def say(self, text: str, *, style: str | None = None) -> None:
+        """One sentence on a line of its own, as it is: never cut, brackets are text."""
+        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, name: str, total: int, *, unit: str = "") -> Iterator[Bar]:
         """Show a bar of `total` units while the block runs."""
         if not self.console.is_terminal:
-            yield Bar(self.console, name, total, None)
+            bar = Bar(self.console, name, total, unit=unit, live=None)
+            yield bar
+            bar.close()
             return
         columns = (
             TextColumn("  {task.description}"),
@@ -80,7 +92,19 @@ class Display:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as live:
-            yield Bar(self.console, name, total, live)
+            bar = Bar(self.console, name, total, unit=unit, live=live)
+            yield bar
+        bar.close()
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"
 
 
 def shown(metrics: Mapping[str, float], **names: str) -> dict[str, float]:
