@@ -1,9 +1,8 @@
 """Log-probabilities of completions under a causal language model.
 
-The vocabulary head is computed only at the positions that predict a completion token,
-and in chunks that are recomputed in the backward pass, so that no tensor of the shape
-[B, T, V] ever exists. Rows are padded on the right and need no attention mask: under
-causal attention what comes later cannot reach what comes before.
+The vocabulary head is computed only at the positions that predict a completion token, so
+that no tensor of the shape [B, T, V] ever exists. Rows are padded on the right and need
+no attention mask: under causal attention what comes later cannot reach what comes before.
 """
 
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
+from heedful.core.errors import ModelError
+from heedful.models.head import head_logprobs, vocabulary_logits
 from heedful.models.loading import trunk_of
-
-HEAD_CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +22,7 @@ class CompletionLogprobs:
     """What `completion_logprobs` returns; padding holds zeros."""
 
     logprobs: Float[Tensor, "B C"]
-    entropy: Float[Tensor, "B C"]
+    entropy: Float[Tensor, "B C"] | None
     mask: Bool[Tensor, "B C"]
 
 
@@ -44,61 +42,40 @@ def hidden_states(
     return states
 
 
-def head_logprobs(
-    model: Any,
-    states: Float[Tensor, "N H"],
-    targets: Int[Tensor, " N"],
-    temperature: float = 1.0,
-) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """Log-probability of each target and the distribution's entropy, in float32.
+@torch.no_grad()
+def require_known_head(model: Any) -> None:
+    """Refuse an architecture whose logits are made in a way that `vocabulary_logits` lacks.
 
-    The logits are divided by `temperature`, so that the numbers belong to the distribution
-    that was sampled from. The entropy carries no gradient.
+    Raises:
+        ModelError: Our logits of a few tokens differ from the model's own.
     """
-    logprobs, entropies = [], []
-    for start in range(0, len(targets), HEAD_CHUNK):
-        rows = slice(start, start + HEAD_CHUNK)
-        arguments = (model, states[rows], targets[rows], temperature)
-        if torch.is_grad_enabled():
-            logprob, entropy = checkpoint(_chunk, *arguments, use_reentrant=False)
-        else:
-            logprob, entropy = _chunk(*arguments)
-        logprobs.append(logprob)
-        entropies.append(entropy)
-    if not logprobs:
-        empty = states.new_zeros(0, dtype=torch.float32)
-        return empty, empty
-    return torch.cat(logprobs), torch.cat(entropies)
+    ids = _probe(model)
+    ours = vocabulary_logits(model, hidden_states(model, ids)[0])
+    theirs = model(input_ids=ids, use_cache=False).logits[0]
+    if not torch.allclose(ours.float(), theirs.float(), rtol=1e-2, atol=1e-2):
+        raise ModelError(
+            f"{type(model).__name__} scales its logits in a way that is not known here",
+            "Choose a model of another architecture, such as Llama, Qwen2 or GPT-2.",
+        )
 
 
-def _chunk(
-    model: Any, states: Tensor, targets: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    logits = vocabulary_logits(model, states).float()
-    if temperature != 1.0:
-        logits = logits / temperature
-    normaliser = torch.logsumexp(logits, dim=-1)
-    logprobs = logits.gather(-1, targets[:, None])[:, 0] - normaliser
-    with torch.no_grad():
-        probabilities = torch.exp(logits - normaliser[:, None])
-        entropy = normaliser - (probabilities * logits).sum(-1)
-    return logprobs, entropy
+@torch.no_grad()
+def keeps_packed_apart(model: Any) -> bool:
+    """Whether sequences side by side in one row do not see each other, as packing needs."""
+    ids = _probe(model)
+    length = ids.shape[1]
+    positions = torch.arange(length, device=ids.device)[None]
+    both = hidden_states(
+        model, torch.cat([ids.flip(1), ids], dim=1), torch.cat([positions, positions], dim=1)
+    )
+    alone = hidden_states(model, ids, positions)
+    return torch.allclose(both[:, length:].float(), alone.float(), rtol=1e-2, atol=1e-2)
 
 
-def vocabulary_logits(model: Any, states: Float[Tensor, "N H"]) -> Float[Tensor, "N V"]:
-    """The model's own vocabulary head, with the scaling that its architecture puts on it."""
-    logits: Tensor = model.get_output_embeddings()(states)
-    config = model.config
-    scale = getattr(config, "logit_scale", None)
-    if scale is not None:
-        logits = logits * scale
-    scaling = getattr(config, "logits_scaling", None)
-    if scaling is not None:
-        logits = logits / scaling
-    cap = getattr(config, "final_logit_softcapping", None)
-    if cap is not None:
-        logits = torch.tanh(logits / cap) * cap
-    return logits
+def _probe(model: Any) -> Int[Tensor, "1 T"]:
+    """A few different tokens; any will do."""
+    device = model.get_input_embeddings().weight.device
+    return torch.arange(2, 2 + min(8, model.config.vocab_size - 2), device=device)[None]
 
 
 def completion_positions(
@@ -122,6 +99,7 @@ def completion_logprobs(
     *,
     num_columns: int | None = None,
     temperature: float = 1.0,
+    with_entropy: bool = False,
 ) -> CompletionLogprobs:
     """Log-probability of every completion token given what precedes it.
 
@@ -132,6 +110,7 @@ def completion_logprobs(
         completion_lengths: Tokens of each completion, the end token counted.
         num_columns: C of the result; the longest completion where left out.
         temperature: See `head_logprobs`.
+        with_entropy: Whether to compute the entropy, a metric that costs time.
     """
     columns = int(completion_lengths.max()) if num_columns is None else num_columns
     positions, mask = completion_positions(prompt_lengths, completion_lengths, columns)
@@ -139,10 +118,12 @@ def completion_logprobs(
     before = (positions - 1)[..., None].expand(-1, -1, states.shape[-1])
     flat_states = states.gather(1, before)[mask]
     targets = input_ids.gather(1, positions)[mask]
-    logprobs, entropy = head_logprobs(model, flat_states, targets, temperature)
+    logprobs, entropy = head_logprobs(
+        model, flat_states, targets, temperature, with_entropy=with_entropy
+    )
     zeros = logprobs.new_zeros(mask.shape)
     return CompletionLogprobs(
         logprobs=zeros.masked_scatter(mask, logprobs),
-        entropy=zeros.masked_scatter(mask, entropy),
+        entropy=None if entropy is None else zeros.masked_scatter(mask, entropy),
         mask=mask,
     )

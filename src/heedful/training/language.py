@@ -1,6 +1,6 @@
 """The language-model loss over token pairs: what SFT, the pretraining mix and ptx share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,8 @@ from torch import Tensor
 
 from heedful.core.run import Cost
 from heedful.losses.language import language_model_loss
-from heedful.models.policy import completion_logprobs, head_logprobs, hidden_states
+from heedful.models.head import head_logprobs
+from heedful.models.policy import completion_logprobs, hidden_states
 from heedful.training.batches import (
     PackedRow,
     TokenPair,
@@ -74,7 +75,7 @@ def _passes(
     pad_id: int,
     device: torch.device,
     packing: bool,
-) -> Any:
+) -> Iterator[Tensor]:
     """Flat completion log-probabilities, one tensor per microbatch."""
     if packing:
         for row in pack(pairs, max_tokens):

@@ -154,9 +154,12 @@ def _passes(
     for group in token_budget_groups([len(pair) for pair in pairs], budget):
         rows = pad_rows([pairs[index] for index in group], models.pad_id, models.device)
         lengths = (rows.prompt_lengths, rows.completion_lengths)
-        ours = completion_logprobs(models.policy.module, rows.input_ids, *lengths, **options)
+        ours = completion_logprobs(
+            models.policy.module, rows.input_ids, *lengths, **options, with_entropy=True
+        )
         theirs = completion_logprobs(models.ref_policy, rows.input_ids, *lengths, **options)
         old[group], ref[group] = ours.logprobs, theirs.logprobs
+        assert ours.entropy is not None
         entropy[group], mask[group] = ours.entropy, ours.mask
         values[group] = models.value.module.values(rows.input_ids, *lengths, columns)
     return old, ref, values, entropy, mask
