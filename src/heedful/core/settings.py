@@ -5,6 +5,8 @@ Field descriptions become `--help` and the reference page. How files and `--set`
 layered is in `heedful.core.config`; this module only says what may be set.
 """
 
+import os
+import re
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -16,6 +18,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class Settings(BaseModel):
@@ -29,8 +33,26 @@ class Settings(BaseModel):
     @classmethod
     def _none(cls, value: object, info: ValidationInfo) -> object:
         """`none` unsets a setting that may be left out; TOML has no word for it."""
+        allowed = cls._types(info)
+        return None if value == "none" and type(None) in allowed else value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _expand(cls, value: object, info: ValidationInfo) -> object:
+        """`${NAME}` in a path is the environment variable of that name."""
+        if not isinstance(value, str) or Path not in cls._types(info):
+            return value
+        missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+        if missing:
+            raise ValueError(
+                f"environment variable {missing[0]} is not set; export it, or write out the path"
+            )
+        return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+
+    @classmethod
+    def _types(cls, info: ValidationInfo) -> tuple[object, ...]:
         annotation = cls.model_fields[info.field_name or ""].annotation
-        return None if value == "none" and type(None) in get_args(annotation) else value
+        return get_args(annotation) or (annotation,)
 
 
 class FormatSettings(Settings):
@@ -103,7 +125,10 @@ class ModelSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Where the data of a stage lies; public formats are read as they are."""
+    """Where the data of a stage lies; public formats are read as they are.
+
+    A path may name an environment variable: `${HEEDFUL_DATA}/rank/trees.jsonl`.
+    """
 
     demonstrations: Path | None = Field(None, description="Demonstrations for SFT, file or folder.")
     rankings: Path | None = Field(
@@ -118,6 +143,12 @@ class DataSettings(Settings):
         lt=1,
         description="Share of users (conversation trees, prompts) held out where the data "
         "names no split.",
+    )
+    limit: int | None = Field(
+        None,
+        gt=0,
+        description="Most training examples (demonstrations, rankings, prompts), drawn by the "
+        "seed; a smaller limit takes some of those that a larger one takes. All where left out.",
     )
     max_rejects: int = Field(
         0, ge=0, description="Unreadable rows that are set aside before the run refuses the file."

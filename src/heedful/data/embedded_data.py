@@ -9,6 +9,7 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from pydoc_data import topics
 from typing import Literal
 
@@ -28,19 +29,24 @@ _VALIDATION_TENTHS = 1
 _FEWEST_CHARACTERS = 200
 
 
-def _lines(name: str) -> list[dict[str, object]]:
-    text = files("heedful.data").joinpath("embedded", name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+def embedded_files() -> tuple[Path, Path]:
+    """The files of prompts and of demonstrations."""
+    folder = Path(str(files("heedful.data"))) / "embedded"
+    return folder / "prompts.jsonl", folder / "demonstrations.jsonl"
+
+
+def _lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @cache
 def _prompts() -> tuple[Prompt, ...]:
-    return tuple(Prompt.model_validate(line) for line in _lines("prompts.jsonl"))
+    return tuple(Prompt.model_validate(line) for line in _lines(embedded_files()[0]))
 
 
 @cache
 def _demonstrations() -> tuple[Demonstration, ...]:
-    return tuple(Demonstration.model_validate(line) for line in _lines("demonstrations.jsonl"))
+    return tuple(Demonstration.model_validate(line) for line in _lines(embedded_files()[1]))
 
 
 def embedded_prompts() -> list[Prompt]:

@@ -88,7 +88,11 @@ class Rejects(list[Reject]):
 
 
 class DemonstrationSet(NamedTuple):
-    """Demonstrations and the prompts that they answer."""
+    """Demonstrations, and all prompts of the source.
+
+    The unanswered ones too: then a split of the prompts is the same for every use of
+    the source, and what one stage holds out no other trains on.
+    """
 
     prompts: list[Prompt]
     demonstrations: list[Demonstration]
@@ -96,7 +100,10 @@ class DemonstrationSet(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingSet:
-    """Rankings, the completions that they rank and the prompts of these."""
+    """Rankings, the completions that they rank, and all prompts of the source.
+
+    The unranked prompts too, for the reason given at `DemonstrationSet`.
+    """
 
     prompts: list[Prompt]
     completions: list[Completion]
@@ -195,7 +202,7 @@ def load_demonstrations(
     made_by: MadeBy = "person",
     **options: Unpack[ReadOptions],
 ) -> DemonstrationSet:
-    """The demonstrations of a source and their prompts; errors as in `load_prompts`.
+    """The demonstrations of a source, and its prompts; errors as in `load_prompts`.
 
     Args:
         path: See `load_prompts`.
@@ -216,9 +223,8 @@ def load_demonstrations(
                 written.append(_demonstration(loaded, place, answer, made_by))
             else:
                 source.set_aside(loaded.line, "the answer is empty")
-        if written:
-            found.prompts.append(_prompt(loaded))
-            found.demonstrations.extend(written)
+        found.prompts.append(_prompt(loaded))
+        found.demonstrations.extend(written)
     if not found.demonstrations:
         raise DataError(f"{source.path}: holds no demonstrations", source.hint())
     return found
@@ -244,10 +250,10 @@ def load_rankings(
     for loaded in _load(source):
         places = enumerate(loaded.item.answers)
         ranked = {place: answer for place, answer in places if answer.rank is not None}
+        found.prompts.append(_prompt(loaded))
         if len(ranked) < 2:
             continue
         completions = [_completion(loaded, place, answer) for place, answer in ranked.items()]
-        found.prompts.append(_prompt(loaded))
         found.completions.extend(completions)
         found.rankings.append(
             Ranking(

@@ -57,6 +57,14 @@ class SamplingStage(Settings):
     seed: int
 
 
+# What the quickstart fills in; a value given for it would do nothing.
+_DECIDED = {
+    "sft": {"kind", "reward_model"},
+    "ppo_init": {"kind", "reward_model"},
+    "ppo": {"init", "reward", "ptx_coef", "ptx_ratio", "ptx_tokens"},
+}
+
+
 class Quickstart(Settings):
     """The quickstart's project file (`heedful/pipeline/quickstart.toml`)."""
 
@@ -69,6 +77,14 @@ class Quickstart(Settings):
     reward: RewardSettings
     ppo: PPOSettings
     ppo_ptx: PtxSettings
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for section, names in _DECIDED.items():
+            given = sorted(getattr(self, section).model_fields_set & names)
+            if given:
+                raise ValueError(f"{section}.{given[0]} is decided by the quickstart itself")
+        return self
 
     def sampling_stage(self) -> SamplingStage:
         """The part that the stages `rankings` and `evaluation` depend on."""

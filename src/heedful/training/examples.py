@@ -4,9 +4,11 @@ Everything that leaves examples out says how many and why; the sentences end up 
 run card's notes and on the screen.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Completion, Demonstration, MadeBy, Prompt, Ranking, Split
@@ -25,6 +27,7 @@ from heedful.data.tokenizer import TextTokenizer
 from heedful.training.batches import TokenPair, pretraining_pairs
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,13 @@ def with_splits(prompts: Sequence[Prompt], validation_share: float, seed: int) -
     return {prompt.id: prompt for prompt in prompts}
 
 
+def limited(items: Sequence[T], limit: int | None, seed: int) -> list[T]:
+    """At most `limit` of `items`, in their order; a larger limit takes the same and more."""
+    places = list(range(len(items)))
+    random.Random(seed).shuffle(places)
+    return [items[place] for place in sorted(places[:limit])]
+
+
 def read_demonstrations(
     data: DataSettings, formatter: PromptFormatter, seed: int, say: Say
 ) -> Demonstrations:
@@ -114,6 +124,7 @@ def read_demonstrations(
             by_split[prompt.split].append(pair)
             if prompt.split == "validation":
                 validation_prompts[prompt.id] = prompt
+    by_split["train"] = limited(by_split["train"], data.limit, seed)
     if not by_split["train"]:
         raise DataError(f"{path}: no demonstrations to train on")
     say(
@@ -128,9 +139,7 @@ def read_demonstrations(
     )
 
 
-def read_rankings(
-    data: DataSettings, formatter: PromptFormatter, seed: int, say: Say
-) -> Rankings:
+def read_rankings(data: DataSettings, formatter: PromptFormatter, seed: int, say: Say) -> Rankings:
     """The rankings of `data.rankings`, test split left out.
 
     A ranking one of whose completions does not fit the token budget is left out whole.
@@ -165,6 +174,7 @@ def read_rankings(
             by_split[split].append(RankedExample(pairs=whole, ranking=item))
     if num_dropped or num_tied:
         say(f"{num_dropped} rankings left out as over-long, {num_tied} as one single tie.")
+    by_split["train"] = limited(by_split["train"], data.limit, seed)
     if not by_split["train"]:
         raise DataError(f"{path}: no rankings to train on")
     say(
@@ -196,6 +206,7 @@ def read_prompts(
     for kept in formatted.kept:
         if kept.prompt.split is not None:
             by_split[kept.prompt.split].append(kept.prompt)
+    by_split["train"] = limited(by_split["train"], data.limit, seed)
     if not by_split["train"]:
         raise DataError(f"{path}: no prompts to train on")
     return by_split

@@ -48,9 +48,14 @@ def test_the_last_numbers_stay_behind_once() -> None:
 
 def test_work_that_stopped_early_leaves_no_last_line() -> None:
     shows, out = plain()
-    with pytest.raises(KeyboardInterrupt), shows.bar("sft", 2) as bar:
-        bar.advance(loss=2.0)
-        raise KeyboardInterrupt
+
+    def work() -> None:
+        with shows.bar("sft", 2) as bar:
+            bar.advance(loss=2.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert out.getvalue() == ""
 
 
