@@ -17,7 +17,7 @@ from heedful.core.jsonl import read_records, write_text_atomic
 from heedful.core.records import EvalResult
 from heedful.core.run import read_card
 from heedful.evaluation.win_rates import Verdict, pooled_win_rate
-from heedful.pipeline.quickstart_stages import MODELS
+from heedful.pipeline.quickstart_evaluation import MODELS
 
 
 def main() -> None:
