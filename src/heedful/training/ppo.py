@@ -22,7 +22,13 @@ from heedful.core.settings import Project
 from heedful.losses.ppo import adapt_kl_coef, explained_variance, policy_loss, value_loss
 from heedful.models.checkpoint import save_policy
 from heedful.models.policy import completion_logprobs
-from heedful.training.batches import TokenPair, epoch_order, pad_rows, stream_slice, token_budget_groups
+from heedful.training.batches import (
+    TokenPair,
+    epoch_order,
+    pad_rows,
+    stream_slice,
+    token_budget_groups,
+)
 from heedful.training.display import Display, shown
 from heedful.training.examples import read_pretraining, read_prompts
 from heedful.training.language import accumulate_language_loss
@@ -30,6 +36,7 @@ from heedful.training.loop import Loop, StepMetrics, add_metrics, warmup_rate
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import Experience, collect
+from heedful.training.ppo_value import warm_up_value
 
 
 def train(config: Project, display: Display) -> Checkpoint:
@@ -107,6 +114,10 @@ class _PPO:
             self.models, prompts, self.config, iteration, self.kl_coef, self.directory.card.cost
         )
         update_started = time.monotonic()
+        if iteration == 0 and settings.value_warmup_epochs:
+            experience = warm_up_value(
+                self.models, experience, self.config, self.directory.card.cost
+            )
         metrics |= self._update(experience, iteration)
         now = time.monotonic()
         metrics["time/update"] = now - update_started
@@ -137,7 +148,9 @@ class _PPO:
             )
             for start in range(0, len(order), settings.minibatch_size):
                 minibatch = order[start : start + settings.minibatch_size]
-                for name, value in self._minibatch(experience, minibatch, iteration, num_updates).items():
+                for name, value in self._minibatch(
+                    experience, minibatch, iteration, num_updates
+                ).items():
                     totals[name] = totals.get(name, 0.0) + value
                 num_updates += 1
         metrics = {name: value / num_updates for name, value in totals.items()}
@@ -267,5 +280,3 @@ class _PPO:
             format_settings=language.formatter.settings,
             tokenizer_files=language.folder.path,
         )
-
-
