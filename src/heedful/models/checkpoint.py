@@ -23,7 +23,8 @@ from heedful.core.errors import CheckpointError
 from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.core.records import Checkpoint, CheckpointKind
 from heedful.core.settings import FormatSettings
-from heedful.models.loading import ModelFolder, find_model, quiet_transformers
+from heedful.models.folders import ModelFolder, find_model
+from heedful.models.loading import quiet_transformers
 from heedful.models.scalar import ScalarModel
 
 TOKENIZER_FILES = (

@@ -14,7 +14,7 @@ from heedful.core.jsonl import write_json_atomic
 from heedful.core.settings import DataSettings, PPOSettings, Project, RunSettings, SFTSettings
 from heedful.data.embedded_data import embedded_files
 from heedful.models.catalogue import CATALOGUE, get_model
-from heedful.models.loading import find_model
+from heedful.models.folders import find_model
 from heedful.pipeline.quickstart_evaluation import OUTPUTS, evaluate, results_table
 from heedful.pipeline.quickstart_settings import Quickstart
 from heedful.pipeline.quickstart_stages import collect_rankings, write_data
