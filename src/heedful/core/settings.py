@@ -257,12 +257,11 @@ class PPOSettings(OptimSettings):
         description="Share of iterations over which the learning rates rise from a tenth "
         "(the paper: 10 of 500).",
     )
-    value_warmup_epochs: int = Field(
-        0,
-        ge=0,
-        description="Passes of the value model alone over the first rollout batch, before the "
-        "policy's first update. The reward model knows only whole completions; short runs "
-        "cannot wait until its values mean something earlier (the paper: none).",
+    value_head: Literal["reward", "zero"] = Field(
+        "reward",
+        description="The value model's head: the reward model's, as in the paper, or zero. A "
+        "reward model is trained at the end token only, and before it its head gives numbers "
+        "far from any mean; short runs cannot wait until that is unlearnt.",
     )
     temperature: float = Field(1.0, gt=0, description="Sampling temperature of rollouts.")
     kl_coef: float = Field(0.02, ge=0, description="Weight of the per-token KL penalty (beta).")

@@ -36,6 +36,12 @@ class ScalarModel(nn.Module):
         nn.init.normal_(self.head.weight, std=1 / math.sqrt(hidden_size + 1), generator=generator)
         self.register_buffer("offset", torch.zeros(()))
 
+    @torch.no_grad()
+    def zero_head(self) -> None:
+        """Make every number 0, the trunk left as it is."""
+        self.head.weight.zero_()
+        self.offset.zero_()
+
     def _scalars(self, states: Tensor) -> Tensor:
         return self.head(states.float())[..., 0] - self.offset
 

@@ -36,7 +36,6 @@ from heedful.training.loop import Loop, StepMetrics, add_metrics, warmup_rate
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import Experience, collect
-from heedful.training.ppo_value import warm_up_value
 
 
 def train(config: Project, display: Display) -> Checkpoint:
@@ -114,10 +113,6 @@ class _PPO:
             self.models, prompts, self.config, iteration, self.kl_coef, self.directory.card.cost
         )
         update_started = time.monotonic()
-        if iteration == 0 and settings.value_warmup_epochs:
-            experience = warm_up_value(
-                self.models, experience, self.config, self.directory.card.cost
-            )
         metrics |= self._update(experience, iteration)
         now = time.monotonic()
         metrics["time/update"] = now - update_started

@@ -64,7 +64,9 @@ class Models:
         init = settings.init or config.model.name
         language = LanguageModel.open(init, format_settings=config.format)
         num_policy_parameters = num_matrix_parameters(language.model)
-        reference = LanguageModel.open(init, format_settings=config.format, dtype=dtype, device=device)
+        reference = LanguageModel.open(
+            init, format_settings=config.format, dtype=dtype, device=device
+        )
         for parameter in reference.model.parameters():
             parameter.requires_grad_(False)
         scorer = open_scorer(reward_name, device, dtype)
@@ -75,6 +77,8 @@ class Models:
         value_folder, value_card = require_kind(value_name, ("reward",))
         _require_same_tokenizer(language, value_card)
         value_model = load_scalar(value_folder)
+        if settings.value_head == "zero":
+            value_model.zero_head()
         num_value_parameters = num_matrix_parameters(value_model)
         if config.model.lora_rank:
             for module in (language.model, value_model.trunk):

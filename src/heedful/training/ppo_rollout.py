@@ -16,7 +16,7 @@ from torch import Tensor
 from heedful.core.protocols import Generated
 from heedful.core.records import Prompt, SamplingParameters
 from heedful.core.run import Cost
-from heedful.core.settings import PPOSettings, Project
+from heedful.core.settings import Project
 from heedful.core.statistics import pearson
 from heedful.losses.masked import masked_mean, masked_whiten
 from heedful.losses.ppo import generalised_advantages, kl_estimates, place_rewards, score_penalty
@@ -33,13 +33,11 @@ class Experience:
 
     Attributes:
         logprobs: Of the policy that sampled, recomputed by the trainer.
-        rewards: KL penalty at every token, score at the last.
         advantages: Whitened where `ppo.whiten_advantages` says so.
     """
 
     pairs: list[TokenPair]
     logprobs: Float[Tensor, "B C"]
-    rewards: Float[Tensor, "B C"]
     values: Float[Tensor, "B C"]
     advantages: Float[Tensor, "B C"]
     returns: Float[Tensor, "B C"]
@@ -57,7 +55,6 @@ class Experience:
         return Experience(
             pairs=pairs,
             logprobs=cut(self.logprobs),
-            rewards=cut(self.rewards),
             values=cut(self.values),
             advantages=cut(self.advantages),
             returns=cut(self.returns),
@@ -96,6 +93,11 @@ def collect(
     )
     kl = kl_estimates(old, ref, mask)
     rewards = place_rewards(penalised, kl.k1, mask, kl_coef)
+    advantages, returns = generalised_advantages(
+        rewards, values, mask, discount=settings.discount, gae_lambda=settings.gae_lambda
+    )
+    if settings.whiten_advantages:
+        advantages = masked_whiten(advantages, mask)
     _count(cost, models, pairs)
     lengths = [float(len(pair.completion_ids)) for pair in pairs]
     metrics = {
@@ -111,33 +113,15 @@ def collect(
         "time/rollout": sampled_at - started,
         "time/scoring": time.monotonic() - sampled_at,
     }
-    experience = estimate(pairs, old, rewards, values, mask, settings)
-    return experience, metrics
-
-
-def estimate(
-    pairs: list[TokenPair],
-    logprobs: Float[Tensor, "B C"],
-    rewards: Float[Tensor, "B C"],
-    values: Float[Tensor, "B C"],
-    mask: Bool[Tensor, "B C"],
-    settings: PPOSettings,
-) -> Experience:
-    """Advantages and returns of a rollout batch under the given values."""
-    advantages, returns = generalised_advantages(
-        rewards, values, mask, discount=settings.discount, gae_lambda=settings.gae_lambda
-    )
-    if settings.whiten_advantages:
-        advantages = masked_whiten(advantages, mask)
-    return Experience(
+    experience = Experience(
         pairs=pairs,
-        logprobs=logprobs,
-        rewards=rewards,
+        logprobs=old,
         values=values,
         advantages=advantages,
         returns=returns,
         mask=mask,
     )
+    return experience, metrics
 
 
 def _sample(
