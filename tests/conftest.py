@@ -10,10 +10,12 @@ from jaxtyping import install_import_hook
 
 # Tensor shapes in signatures are checked under test. This stands before any import of ours.
 CHECKED_ROOMS = ("losses", "models", "generation", "training")
-# (is_pep484_tower: an int is welcome where a float is asked for, as to mypy.)
+# (is_pep484_tower: an int is welcome where a float is asked for, as to mypy. Self is not
+# checked: functions are decorated one by one, and know no class.)
 install_import_hook(
     [f"heedful.{room}" for room in CHECKED_ROOMS],
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True, hint_overrides="
+    "beartype.FrozenDict({beartype.typing.Self: beartype.typing.Any})))",
 )
 # No deadline, since the machine may be busy; the same examples every time.
 settings.register_profile("heedful", deadline=None, derandomize=True)

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from heedful.core.errors import DataError
+from heedful.core.errors import HeedfulError
 from heedful.core.records import Prompt, SamplingParameters, Turn, derived_id, text_hash
 from heedful.generation.language_model import LanguageModel
 from heedful.models.precision import compute_dtype, pick_device
@@ -14,11 +14,13 @@ def talk(model: str, *, temperature: float, max_tokens: int, seed: int) -> None:
     Raises:
         HeedfulError: The model cannot be opened.
     """
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     device = pick_device("auto")
     language = LanguageModel.open(model, device=device, dtype=compute_dtype("auto", device))
     sampling = SamplingParameters(temperature=temperature, max_tokens=max_tokens)
-    console.print(f"{language.checkpoint_id}: type a prompt; /new starts over, Ctrl-D ends.", style="dim")
+    console.print(
+        f"{language.checkpoint_id}: type a prompt; /new starts over, Ctrl-D ends.", style="dim"
+    )
     turns: list[Turn] = []
     while True:
         try:
@@ -34,11 +36,11 @@ def talk(model: str, *, temperature: float, max_tokens: int, seed: int) -> None:
         prompt = _prompt(asked, turns)
         try:
             answer = language.sample([prompt], sampling, seed=seed)[0][0]
-        except DataError as error:
+        except HeedfulError as error:
             console.print(str(error), markup=False)
             continue
         console.print("[bold]model[/bold] ", end="")
-        console.print(answer.text, markup=False, highlight=False)
+        console.print(answer.text, markup=False)
         if answer.finish_reason == "length":
             console.print(f"(cut after {max_tokens} tokens)", style="dim")
         turns += [Turn(role="user", text=asked), Turn(role="assistant", text=answer.text)]

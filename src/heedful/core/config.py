@@ -139,7 +139,8 @@ def _merge(
 def _config_error(model: type[BaseModel], error: ValidationError, origins: Origins) -> ConfigError:
     """One readable error for everything that pydantic found wrong."""
     lines, hints = [], []
-    for detail in error.errors():
+    # What is missing comes last: a misspelt name is the likelier mistake.
+    for detail in sorted(error.errors(), key=lambda detail: detail["type"] == "missing"):
         where = tuple(str(part) for part in detail["loc"])
         name = ".".join(where) or "settings"
         at = _came_from(where, origins)
@@ -147,8 +148,9 @@ def _config_error(model: type[BaseModel], error: ValidationError, origins: Origi
             lines.append(f"unknown setting `{name}`{at}")
             hints.append(_suggest(model, where))
         elif detail["type"] == "missing":
-            lines.append(f"setting `{name}` is needed")
-            hints.append(f"Give it in a TOML file or as --set {name}=VALUE.")
+            needed = _required(model, where)
+            lines += [f"setting `{leaf}` is needed" for leaf in needed]
+            hints += [f"Give it in a TOML file or as --set {leaf}=VALUE." for leaf in needed]
         else:
             message = detail["msg"].removeprefix("Value error, ")
             lines.append(f"`{name}`: {message}{at}")
@@ -163,6 +165,13 @@ def _came_from(where: tuple[str, ...], origins: Origins) -> str:
     above = [origins[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origins]
     found = ", ".join(dict.fromkeys(under or above[:1]))
     return f" (from {found})" if found else ""
+
+
+def _required(model: type[BaseModel], where: tuple[str, ...]) -> list[str]:
+    """The settings without a default that a missing setting or section stands for."""
+    name = ".".join(where)
+    inside = [leaf for leaf, field in walk_settings(model) if field.is_required()]
+    return [leaf for leaf in inside if leaf == name or leaf.startswith(f"{name}.")] or [name]
 
 
 def _suggest(model: type[BaseModel], where: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ needs no torch and an engine may live in another process.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from heedful.core.records import (
     Completion,
@@ -52,6 +52,7 @@ class Generated:
     text: str
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Samples completions from one model."""
 
@@ -67,6 +68,7 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Turns a prompt and a completion's text into a number."""
 
@@ -75,6 +77,7 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
 class Annotator(Protocol):
     """Somebody who labels: a person through the store, a program, a model."""
 

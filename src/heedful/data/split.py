@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from heedful.core.errors import ConfigError
+from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Prompt, Split
 
 Shares = Sequence[tuple[Split, float]]
@@ -84,6 +84,27 @@ def split_by_organisation(
         prompt.model_copy(update={"split": split_of[place]}) for place, prompt in enumerate(prompts)
     ]
     return placed, report_split(placed, [name for name, _ in shares])
+
+
+def with_splits(prompts: Sequence[Prompt], validation_share: float, seed: int) -> dict[str, Prompt]:
+    """The prompts by id, each with a split: the data's own, or one by `split_by_organisation`.
+
+    Raises:
+        DataError: Some prompts name a split and some do not.
+    """
+    named = sum(prompt.split is not None for prompt in prompts)
+    if named not in (0, len(prompts)):
+        raise DataError(
+            f"{named} of {len(prompts)} prompts name a split and the others do not",
+            "Give all of them one (field `split`), or none.",
+        )
+    if not named:
+        shares: tuple[tuple[Split, float], ...] = (
+            ("train", 1 - validation_share),
+            ("validation", validation_share),
+        )
+        prompts, _ = split_by_organisation(prompts, shares=shares, seed=seed)
+    return {prompt.id: prompt for prompt in prompts}
 
 
 def report_split(prompts: Sequence[Prompt], splits: Iterable[Split] = ()) -> SplitReport:

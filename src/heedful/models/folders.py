@@ -35,6 +35,11 @@ def find_model(name: str) -> ModelFolder:
     Raises:
         ModelError: Nothing is found under that name.
     """
+    return find_local_model(name) or ModelFolder(name, _download(name))
+
+
+def find_local_model(name: str) -> ModelFolder | None:
+    """As `find_model`, but None for a hub model: nothing is downloaded."""
     folder = Path(name).expanduser()
     for candidate in (folder / "checkpoint", folder):
         if (candidate / "config.json").is_file() and not (candidate / "run.json").exists():
@@ -56,7 +61,7 @@ def find_model(name: str) -> ModelFolder:
             f"no model called {name}: no such folder, and not a name of the catalogue",
             "`heedful model list` shows the catalogue; hub names look like owner/model.",
         )
-    return ModelFolder(name, _download(name))
+    return None
 
 
 def _download(name: str) -> Path:

@@ -59,9 +59,9 @@ class SamplingStage(Settings):
 
 # What the quickstart fills in; a value given for it would do nothing.
 _DECIDED = {
-    "sft": {"kind", "reward_model"},
-    "ppo_init": {"kind", "reward_model"},
-    "ppo": {"init", "reward", "ptx_coef", "ptx_ratio", "ptx_tokens"},
+    "sft": ("kind", "reward_model"),
+    "ppo_init": ("kind", "reward_model"),
+    "ppo": ("init", "reward", "ptx_coef", "ptx_ratio", "ptx_tokens"),
 }
 
 
@@ -81,9 +81,10 @@ class Quickstart(Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for section, names in _DECIDED.items():
-            given = sorted(getattr(self, section).model_fields_set & names)
-            if given:
-                raise ValueError(f"{section}.{given[0]} is decided by the quickstart itself")
+            values = getattr(self, section)
+            for name in names:
+                if getattr(values, name) != type(values).model_fields[name].default:
+                    raise ValueError(f"{section}.{name} is decided by the quickstart itself")
         return self
 
     def sampling_stage(self) -> SamplingStage:

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from heedful.core.errors import ConfigError, DataError
+from heedful.core.errors import ConfigError, DataError, Interrupted
 from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.training.display import Display, duration
 
@@ -70,6 +70,7 @@ class Pipeline:
         Raises:
             ConfigError: The stage's folder holds something that no stage wrote.
             DataError: The stage did not write what it promised.
+            Interrupted: Ctrl-C; a later run goes on from there.
         """
         folder = self.path / stage.name
         marker = self.path / "stages" / f"{stage.name}.json"
@@ -90,6 +91,10 @@ class Pipeline:
         write_json_atomic(marker, {"key": key, "outputs": None, "seconds": spent})
         try:
             stage.work(folder)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Stopped in the stage {stage.name}.", "The same command goes on from there."
+            ) from None
         finally:
             spent = time.monotonic() - started
             write_json_atomic(marker, {"key": key, "outputs": None, "seconds": spent})

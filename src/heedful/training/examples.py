@@ -22,7 +22,7 @@ from heedful.data.sources import (
     load_rankings,
     load_texts,
 )
-from heedful.data.split import split_by_organisation
+from heedful.data.split import with_splits
 from heedful.data.tokenizer import TextTokenizer
 from heedful.training.batches import TokenPair, pretraining_pairs
 
@@ -66,27 +66,6 @@ def required(path: Path | None, name: str) -> Path:
     if path is None:
         raise ConfigError(f"setting `{name}` is needed", f"Give it as --set {name}=PATH.")
     return path
-
-
-def with_splits(prompts: Sequence[Prompt], validation_share: float, seed: int) -> dict[str, Prompt]:
-    """The prompts by id, each with a split: the data's own, or one by user and organisation.
-
-    Raises:
-        DataError: Some prompts name a split and some do not.
-    """
-    named = sum(prompt.split is not None for prompt in prompts)
-    if named not in (0, len(prompts)):
-        raise DataError(
-            f"{named} of {len(prompts)} prompts name a split and the others do not",
-            "Give all of them one (field `split`), or none.",
-        )
-    if not named:
-        shares: tuple[tuple[Split, float], ...] = (
-            ("train", 1 - validation_share),
-            ("validation", validation_share),
-        )
-        prompts, _ = split_by_organisation(prompts, shares=shares, seed=seed)
-    return {prompt.id: prompt for prompt in prompts}
 
 
 def limited(items: Sequence[T], limit: int | None, seed: int) -> list[T]:

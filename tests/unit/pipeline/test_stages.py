@@ -134,7 +134,7 @@ def test_a_stage_that_left_no_state_begins_anew(bench: Bench) -> None:
         (folder / "half.txt").touch()
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="Stopped in the stage copy"):
         bench.run(work=fail)
     assert bench.run() == "finished"
     assert bench.folder_before == []
