@@ -58,12 +58,12 @@ def collect_rankings(
     counts = {p.id: noise.randint(sizes.min_completions, sizes.max_completions) for p in chosen}
     completions: dict[str, list[Completion]] = {prompt.id: [] for prompt in chosen}
     models = {"start": config.model.name}
-    models |= {name: str(config.run.dir / name) for name in ("ppo_init", "sft")}
+    models |= {name: str(config.run.dir / name) for name in ("sft", "ppo_init")}
     with Sampling.start(folder, "rankings", config, display) as sampling:
         for place, (name, source) in enumerate(models.items()):
             language = sampling.open(source)
-            for num in range(1, share_of(sizes.max_completions, 0) + 1):
-                asked = [prompt for prompt in chosen if share_of(counts[prompt.id], place) == num]
+            for num in range(1, sizes.max_completions):
+                asked = [prompt for prompt in chosen if shares(counts[prompt.id])[place] == num]
                 if not asked:
                     continue
                 rows = sampling.complete(language, asked, name, seed=seed + 11, num_completions=num)
@@ -79,9 +79,14 @@ def collect_rankings(
     display.say(f"  {len(rankings)} simulated rankings, {pairs} strict comparisons.")
 
 
-def share_of(num_completions: int, place: int) -> int:
-    """How many of a prompt's K completions the model at `place` (0 to 2) of three writes."""
-    return (num_completions + 2 - place) // 3
+def shares(num_completions: int) -> tuple[int, int, int]:
+    """How many of a prompt's K completions the start model, SFT and PPO's start write.
+
+    One is the start model's, for contrast; the reward model will have to judge what PPO's
+    start writes, so that has the larger half of the others.
+    """
+    others = num_completions - 1
+    return 1, others // 2, others - others // 2
 
 
 def _rank(

@@ -6,7 +6,7 @@ import pytest
 from heedful.core.jsonl import read_records, read_rows
 from heedful.core.records import Demonstration, Prompt
 from heedful.data.split import report_split
-from heedful.pipeline.quickstart_stages import share_of, write_data
+from heedful.pipeline.quickstart_stages import shares, write_data
 from heedful.training.display import Display
 
 
@@ -47,6 +47,7 @@ def test_the_split_is_frozen(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_completions", range(2, 10))
 def test_three_models_share_the_completions_of_a_prompt(num_completions: int) -> None:
-    shares = [share_of(num_completions, place) for place in range(3)]
-    assert sum(shares) == num_completions
-    assert max(shares) - min(shares) <= 1
+    start, sft, ppo_init = shares(num_completions)
+    assert start + sft + ppo_init == num_completions
+    assert start == 1
+    assert 0 <= ppo_init - sft <= 1
