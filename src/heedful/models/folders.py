@@ -4,6 +4,7 @@ A name is a run directory, a local folder, a name of the catalogue (`heedful mod
 list`), or a hub name, in that order.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ def find_model(name: str) -> ModelFolder:
 
 def find_local_model(name: str) -> ModelFolder | None:
     """As `find_model`, but None for a hub model: nothing is downloaded."""
-    folder = Path(name).expanduser()
+    folder = Path(name)
+    with contextlib.suppress(RuntimeError):  # a user who is not there
+        folder = folder.expanduser()
     for candidate in (folder / "checkpoint", folder):
         if (candidate / "config.json").is_file() and not (candidate / "run.json").exists():
             return ModelFolder(name, candidate)

@@ -213,9 +213,10 @@ def results_table(folder: Path) -> Table:
         title="Win rate against SFT on prompts of held-out users (SIMULATED labellers)",
         box=box.SIMPLE_HEAD,
         show_edge=False,
+        pad_edge=False,
         title_justify="left",
     )
-    for column in ("model", "win rate", "95 % interval", "Likert 1-7", "text loss"):
+    for column in ("model", "win rate", "95 % interval", "Likert", "text loss"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
     for name, label in MODELS.items():
         win = found.get((name, "win_rate_vs_sft", "win_rate"))

@@ -43,7 +43,8 @@ class PtxSettings(Settings):
 class QuickstartRun(Settings):
     """Where it runs."""
 
-    dir: Path = Field(Path("runs/quickstart"), description="Folder of the whole quickstart.")
+    # A text, since defaults are validated as strictly as JSON.
+    dir: Path = Field("runs/quickstart", description="Folder of the whole quickstart.")
     seed: int = Field(0, ge=0, description="Decides every random choice but the frozen split.")
     threads: int = Field(0, ge=0, description="CPU threads; 0 leaves PyTorch's own choice.")
 

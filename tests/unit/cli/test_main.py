@@ -50,7 +50,7 @@ def heedful_process(*arguments: str, **options: str) -> subprocess.CompletedProc
         (["report", "no-such-folder"], 2),
         (["trian"], 2),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_what_needs_no_model_answers_without_torch(arguments: list[str], code: int) -> None:
     done = heedful_process(*arguments)

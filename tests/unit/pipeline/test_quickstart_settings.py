@@ -9,6 +9,7 @@ from heedful.pipeline.quickstart_settings import load_quickstart
 def test_the_packaged_settings_are_whole() -> None:
     config = load_quickstart([], [])
     assert config.run.dir == Path("runs/quickstart")
+    assert load_quickstart([], ["run.seed=1"]).run.dir == Path("runs/quickstart")
     assert config.format.template == "plain"
     assert config.ppo_init.pretraining_share == 0.1
 
