@@ -79,8 +79,10 @@ def statuses(folder: Path) -> dict[str, str]:
 
 def test_all_stages_finish(folder: Path) -> None:
     for name in STAGES[1:]:
-        assert read_card(folder / "run" / name).status == "finished"
-        assert read_card(folder / "run" / name).simulated
+        card = read_card(folder / "run" / name)
+        assert card.status == "finished"
+        # People wrote the demonstrations; all that comes after the rankings is simulated.
+        assert card.simulated == (name not in {"sft", "ppo_init"})
     shown = (folder / "shown.txt").read_text()
     for number, name in enumerate(STAGES, start=1):
         assert f"{number}/8 {name}: " in shown
@@ -165,7 +167,7 @@ def test_a_second_run_skips_everything_and_shows_the_same(folder: Path) -> None:
 
 def test_another_kl_coef_runs_only_what_depends_on_it(folder: Path, tmp_path: Path) -> None:
     kept = copy(folder, tmp_path)
-    quickstart(folder, "ppo.kl_coef=0.05")
+    quickstart(folder, "ppo.kl_coef=0.123")
     ran = [name for name, status in statuses(folder).items() if status == "finished"]
     assert ran == ["ppo", "ppo_ptx", "evaluation"]
     shutil.rmtree(folder / "run")
