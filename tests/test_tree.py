@@ -20,6 +20,7 @@ VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}
 
 # Modules whose behaviour is tested elsewhere, and where.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "__main__.py": "tests/unit/cli/test_main.py starts it",
     "core/protocols.py": "signatures only; each implementation has its own tests",
 }
 

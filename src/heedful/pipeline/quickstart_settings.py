@@ -43,8 +43,12 @@ class PtxSettings(Settings):
 class QuickstartRun(Settings):
     """Where it runs."""
 
-    # A text, since defaults are validated as strictly as JSON.
-    dir: Path = Field("runs/quickstart", description="Folder of the whole quickstart.")
+    # (Settings are validated as JSON, in which a Path is none.)
+    dir: Path = Field(
+        Path("runs/quickstart"),
+        validate_default=False,
+        description="Folder of the whole quickstart.",
+    )
     seed: int = Field(0, ge=0, description="Decides every random choice but the frozen split.")
     threads: int = Field(0, ge=0, description="CPU threads; 0 leaves PyTorch's own choice.")
 

@@ -113,6 +113,8 @@ def test_a_tree_gives_a_ranking_of_its_ranked_replies(tmp_path: Path) -> None:
     ask, more = load_prompts(path)
     assert ask.user_id != more.user_id
     assert ask.organisation == more.organisation, "a tree must stay on one side of a split"
+    for load in (load_rankings, load_demonstrations):
+        assert load(path).prompts == [ask, more], "so that every use splits the same prompts"
 
 
 def test_unreadable_rows(tmp_path: Path) -> None:

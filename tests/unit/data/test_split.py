@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heedful.core.errors import ConfigError
+from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Prompt
-from heedful.data.split import report_split, split_by_organisation
+from heedful.data.split import report_split, split_by_organisation, with_splits
 
 MakePrompt = Callable[..., Prompt]
 rows = st.lists(
@@ -84,3 +84,23 @@ def test_impossible_shares(make_prompt: MakePrompt) -> None:
         split_by_organisation([], shares=(("train", 0.6), ("test", 0.6)))
     with pytest.raises(ConfigError, match="each split once"):
         split_by_organisation([], shares=(("train", 0.5), ("train", 0.5)))
+
+
+def test_a_split_of_the_datas_own_is_kept(make_prompt: MakePrompt) -> None:
+    own = [make_prompt("a", id="p0", split="test"), make_prompt("b", id="p1", split="train")]
+    assert with_splits(own, 0.5, seed=0) == {prompt.id: prompt for prompt in own}
+
+
+def test_without_one_a_share_of_the_users_is_held_out(make_prompt: MakePrompt) -> None:
+    plain = [make_prompt(f"text {n}", id=f"p{n}", user_id=f"u{n}") for n in range(20)]
+    found = with_splits(plain, 0.25, seed=0)
+    assert list(found) == [prompt.id for prompt in plain]
+    splits = [prompt.split for prompt in found.values()]
+    assert (splits.count("train"), splits.count("validation")) == (15, 5)
+    assert {prompt.split for prompt in with_splits(plain, 0.0, seed=0).values()} == {"train"}
+
+
+def test_a_split_that_only_some_prompts_name_is_an_error(make_prompt: MakePrompt) -> None:
+    some = [make_prompt("a", id="p0", split="train"), make_prompt("b", id="p1")]
+    with pytest.raises(DataError, match="1 of 2 prompts name a split"):
+        with_splits(some, 0.1, seed=0)
