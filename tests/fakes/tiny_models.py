@@ -65,25 +65,26 @@ SCALED: dict[str, Callable[..., PretrainedConfig]] = {
 }
 
 
-def build_model(architecture: str = "llama", *, seed: int = 0, **shape: Any) -> PreTrainedModel:
-    """A random model whose choices are not near ties; the end token is also its pad token."""
+def build_model(
+    architecture: str = "llama", *, seed: int = 0, initial_std: float = 0.4, **shape: Any
+) -> PreTrainedModel:
+    """A random model; the end token is also its pad token, as models on hubs have it.
+
+    `initial_std` is wider than usual, so that attention is not uniform and choices are not
+    near ties; give a smaller one to a model that is to learn.
+    """
     defaults = {"vocab_size": VOCABULARY, "eos_token_id": EOS, "pad_token_id": EOS}
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config((CONFIGS | SCALED)[architecture](**defaults | shape))
-    tied = model.config.tie_word_embeddings
     for parameter in model.parameters():
         if parameter.dim() == 2:
-            # Wider than the usual initialisation, so that attention is not uniform.
-            torch.nn.init.normal_(parameter, std=0.1 if tied else 0.4)
-    if not tied:
-        # Narrower, so that a token's successor is not decided by that token alone.
-        torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.05)
+            torch.nn.init.normal_(parameter, std=initial_std)
+    # Narrower, so that a token's successor is not decided by that token alone.
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=min(initial_std, 0.05))
     return model.eval()
 
 
-def build_model_dir(
-    path: Path, architecture: str = "llama", *, seed: int = 0, **shape: Any
-) -> Path:
+def build_model_dir(path: Path, architecture: str = "llama", **options: Any) -> Path:
     """Write a whole model folder: weights, configuration and tokenizer."""
-    build_model(architecture, seed=seed, **shape).save_pretrained(path)
+    build_model(architecture, **options).save_pretrained(path)
     return build_tokenizer_dir(path)

@@ -22,20 +22,24 @@ def add_lora(model: Any, *, rank: int, alpha: float, seed: int) -> None:
         ModelError: No linear layer that adapters fit was found.
     """
     head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-    targets = [
-        name
+    targets = {
+        name: type(module).__name__
         for name, module in model.named_modules()
         if type(module).__name__ in ("Linear", "Conv1D") and module is not head
-    ]
+    }
     if not targets:
         raise ModelError(f"model.lora_rank: {type(model).__name__} has no linear layers to adapt")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inject_adapter_in_model(
-            LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, lora_dropout=0.0), model
+        config = LoraConfig(
+            r=rank,
+            lora_alpha=alpha,  # type: ignore[arg-type]  # annotated int, used as a number
+            target_modules=list(targets),
+            fan_in_fan_out="Conv1D" in targets.values(),
         )
+        inject_adapter_in_model(config, model)
 
 
 def merged_state_dict(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -53,8 +57,7 @@ def merged_state_dict(model: nn.Module, weights: dict[str, Tensor]) -> dict[str,
                 down = weights[f"{name}.lora_A.{adapter}.weight"].float()
                 up = weights[f"{name}.lora_B.{adapter}.weight"].float()
                 update = up @ down * module.scaling[adapter]
-                fan_in_fan_out = bool(getattr(module, "fan_in_fan_out", False))
-                merged[f"{name}.base_layer.weight"] = base + (
-                    update.T if fan_in_fan_out else update
-                )
+                # GPT-2's Conv1D keeps its weight the other way round.
+                update = update.T if getattr(module, "fan_in_fan_out", False) else update
+                merged[f"{name}.base_layer.weight"] = base + update
     return {name.replace(".base_layer.", "."): tensor for name, tensor in merged.items()}

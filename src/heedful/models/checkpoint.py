@@ -24,7 +24,7 @@ from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.core.records import Checkpoint, CheckpointKind
 from heedful.core.settings import FormatSettings
 from heedful.models.folders import ModelFolder, find_model
-from heedful.models.loading import quiet_transformers
+from heedful.models.loading import load_whole, quiet_transformers
 from heedful.models.scalar import ScalarModel
 
 TOKENIZER_FILES = (
@@ -82,7 +82,10 @@ def save_scalar(
         }
         _save_pretrained(model.trunk, trunk, folder)
         save_file(
-            {"head.weight": weights["head.weight"].contiguous().cpu(), "offset": model.offset.cpu()},
+            {
+                "head.weight": weights["head.weight"].contiguous().cpu(),
+                "offset": model.offset.cpu(),
+            },
             folder / "scalar.safetensors",
         )
 
@@ -91,9 +94,11 @@ def save_scalar(
 
 def _save_pretrained(model: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
     quiet_transformers()
-    model.config.dtype = torch.float32
     state = {name: tensor.detach() for name, tensor in weights.items()}
     model.save_pretrained(folder, state_dict=state)
+    # The configuration names the type that the model computed in; these are the masters.
+    model.config.dtype = torch.float32
+    model.config.save_pretrained(folder)
 
 
 def _save(
@@ -145,7 +150,7 @@ def read_checkpoint(folder: Path, *, verify: bool = True) -> Checkpoint | None:
     if not file.exists():
         return None
     try:
-        card = Checkpoint.model_validate_json(file.read_text(encoding="utf-8"))
+        card = Checkpoint.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise CheckpointError(f"{file}: not a checkpoint card: {error}") from None
     for name, digest in card.files.items() if verify else ():
@@ -175,18 +180,16 @@ def require_kind(name: str, kinds: tuple[CheckpointKind, ...]) -> tuple[ModelFol
     folder = find_model(name)
     card = read_checkpoint(folder.path)
     if card is None or card.kind not in kinds:
-        found = "a plain transformers model" if card is None else f"a checkpoint of kind {card.kind}"
+        found = (
+            "a plain transformers model" if card is None else f"a checkpoint of kind {card.kind}"
+        )
         raise CheckpointError(f"{name} is {found}; this needs one of kind {' or '.join(kinds)}")
     return folder, card
 
 
 def load_scalar(folder: ModelFolder) -> ScalarModel:
     """The reward model saved in `folder`, in float32, in evaluation mode."""
-    quiet_transformers()
-    trunk: Any = AutoModel.from_pretrained(
-        folder.path, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-    )
-    trunk.get_input_embeddings().padding_idx = None
+    trunk = load_whole(AutoModel, folder)
     saved = load_file(folder.path / "scalar.safetensors")
     model = ScalarModel(trunk, saved["head.weight"].shape[-1])
     with torch.no_grad():

@@ -19,7 +19,7 @@ from heedful.core.errors import ConfigError
 def native_bfloat16(device: torch.device) -> bool:
     """Whether `device` multiplies bfloat16 natively (emulation is slower than float32)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
@@ -49,12 +49,23 @@ def pick_device(setting: str) -> torch.device:
     return device
 
 
+def compute_in(module: nn.Module, dtype: torch.dtype, *, keep_fp32: tuple[str, ...] = ()) -> None:
+    """Round the parameters of `module` to `dtype`, in place.
+
+    Buffers stay as they are: rotary frequencies rounded to bfloat16, which `module.to(dtype)`
+    would do, turn positions into other ones.
+    """
+    for name, parameter in module.named_parameters():
+        if not any(name.startswith(prefix) for prefix in keep_fp32):
+            parameter.data = parameter.data.to(dtype)
+
+
 class MasterWeights:
     """The trainable weights of a module in fp32, with gradients summed in fp32.
 
     Args:
-        module: Its trainable parameters are converted to `dtype` in place; parameters of
-            modules listed in `keep_fp32` stay float32.
+        module: Its parameters, frozen ones too, are rounded to `dtype` in place; parameters
+            of modules listed in `keep_fp32` stay float32.
         dtype: The compute type.
         keep_fp32: Name prefixes of parameters that compute in float32 too, such as a
             scalar head whose small differences matter.
@@ -64,18 +75,16 @@ class MasterWeights:
         self, module: nn.Module, dtype: torch.dtype, *, keep_fp32: tuple[str, ...] = ()
     ) -> None:
         self.module = module
-        self.masters: dict[str, Tensor] = {}
-        for name, parameter in module.named_parameters():
-            narrow = dtype != torch.float32 and not name.startswith(keep_fp32 or ("\0",))
-            if parameter.requires_grad:
-                master = parameter.detach().float().clone() if narrow else parameter
-                self.masters[name] = master
-            if narrow:
-                parameter.data = parameter.data.to(dtype)
         self._parameters = {
             name: parameter
             for name, parameter in module.named_parameters()
             if parameter.requires_grad
+        }
+        exact = {name: parameter.detach().float() for name, parameter in self._parameters.items()}
+        compute_in(module, dtype, keep_fp32=keep_fp32)
+        self.masters: dict[str, Tensor] = {
+            name: parameter if parameter.dtype == torch.float32 else exact[name]
+            for name, parameter in self._parameters.items()
         }
 
     def accumulate(self) -> None:
@@ -110,13 +119,18 @@ class MasterWeights:
         return {name: master.detach() for name, master in self.masters.items()}
 
     def full_state_dict(self) -> dict[str, Tensor]:
-        """The module's whole state with fp32 masters in place of rounded weights.
+        """The module's whole state in float32, masters in place of rounded weights.
 
-        Shared (tied) weights appear under each of their names.
+        Shared (tied) weights appear under each of their names, as one tensor.
         """
-        state = self.module.state_dict()
-        by_storage = {
+        exact = {
             parameter.data_ptr(): self.masters[name].detach()
             for name, parameter in self._parameters.items()
         }
-        return {name: by_storage.get(tensor.data_ptr(), tensor) for name, tensor in state.items()}
+        state: dict[str, Tensor] = {}
+        for name, tensor in self.module.state_dict().items():
+            pointer = tensor.data_ptr()
+            if pointer not in exact and tensor.is_floating_point():
+                exact[pointer] = tensor.float()
+            state[name] = exact.get(pointer, tensor)
+        return state

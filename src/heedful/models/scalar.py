@@ -43,7 +43,8 @@ class ScalarModel(nn.Module):
         self.offset.zero_()
 
     def _scalars(self, states: Tensor) -> Tensor:
-        return self.head(states.float())[..., 0] - self.offset
+        numbers: Tensor = self.head(states.float())[..., 0] - self.offset
+        return numbers
 
     def scores(
         self, input_ids: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]
