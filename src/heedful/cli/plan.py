@@ -53,12 +53,11 @@ def _sft(config: Project) -> Numbers:
         wanted = [item.prompt_id for item in found.demonstrations]
         count = _num_training(config, found.prompts, wanted)
         numbers["demonstrations to train on"] = f"{count:,} of {len(wanted):,}, before budgets"
-        steps = max(1, round(settings.epochs * count / settings.batch_size))
+        steps = max(1, round(settings.epochs * count / settings.num_demonstrations))
         numbers["optimiser steps"] = f"{steps:,}, fewer where demonstrations are over-long"
     numbers["epochs"] = f"{settings.epochs:g}, batches of {settings.batch_size}"
     if settings.pretraining_share:
-        examples = math.ceil(settings.pretraining_share * settings.batch_size)
-        tokens = examples * settings.pretraining_tokens
+        tokens = settings.num_pretraining * settings.pretraining_tokens
         numbers["pretraining tokens"] = f"{tokens:,} in each step"
     return numbers
 

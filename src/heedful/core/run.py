@@ -143,8 +143,23 @@ class RunDirectory:
         return run
 
     def add_input(self, name: str, path: Path) -> None:
-        """Record a file that this run reads, by content."""
-        self.card.inputs[name] = RunInput(path=str(path), sha256=sha256_file(path))
+        """Record a file that this run reads, or each file of a folder, by content.
+
+        Raises:
+            CheckpointError: The run is being resumed, and the file has changed since it began.
+        """
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if not file.is_file():
+                continue
+            key = f"{name}/{file.name}" if path.is_dir() else name
+            found = RunInput(path=str(file), sha256=sha256_file(file))
+            known = self.card.inputs.get(key, found)
+            if known.sha256 != found.sha256 and (self.path / "state").exists():
+                raise CheckpointError(
+                    f"{file} has changed since the run in {self.path} began",
+                    "Resume it with the data it began with, or choose another run.dir.",
+                )
+            self.card.inputs[key] = found
 
     def save(self) -> None:
         """Write the card with the cost so far."""

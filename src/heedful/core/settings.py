@@ -5,6 +5,7 @@ Field descriptions become `--help` and the reference page. How files and `--set`
 layered is in `heedful.core.config`; this module only says what may be set.
 """
 
+import math
 import os
 import re
 from pathlib import Path
@@ -172,7 +173,9 @@ class SFTSettings(OptimSettings):
     """Supervised fine-tuning on demonstrations (paper, section 3.5 and appendix C.1)."""
 
     epochs: float = Field(16, gt=0, description="Passes over the demonstrations.")
-    batch_size: int = Field(32, gt=0, description="Demonstrations per optimiser step.")
+    batch_size: int = Field(
+        32, gt=0, description="Examples per optimiser step, pretraining text counted."
+    )
     learning_rate: float = Field(9.65e-6, gt=0, description="Peak learning rate.")
     warmup_share: float = Field(0.0, ge=0, lt=1, description="Share of steps of linear warm-up.")
     min_learning_rate_ratio: float = Field(
@@ -182,7 +185,8 @@ class SFTSettings(OptimSettings):
         None,
         ge=0,
         lt=1,
-        description="Residual dropout (the paper: 0.2); refused where the architecture has none.",
+        description="Residual dropout (the paper: 0.2); none where left out, refused where the "
+        "architecture has no such layers.",
     )
     packing: bool = Field(
         True, description="Several examples in a row of tokens, none seeing another."
@@ -205,12 +209,27 @@ class SFTSettings(OptimSettings):
         "sft", description="Whether this is the SFT baseline or the model PPO starts from."
     )
 
+    @property
+    def num_pretraining(self) -> int:
+        """Pretraining examples in each optimiser step."""
+        return math.ceil(self.pretraining_share * self.batch_size)
+
+    @property
+    def num_demonstrations(self) -> int:
+        """Demonstrations in each optimiser step."""
+        return self.batch_size - self.num_pretraining
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.choose_by == "reward" and self.reward_model is None:
             raise ValueError("choose_by = reward needs sft.reward_model")
         if self.choose_by != "reward" and self.reward_model is not None:
             raise ValueError(f"reward_model does nothing with choose_by = {self.choose_by}")
+        if self.num_demonstrations < 1:
+            raise ValueError(
+                f"batch_size {self.batch_size} with pretraining_share {self.pretraining_share} "
+                "leaves no room for demonstrations"
+            )
         return self
 
 

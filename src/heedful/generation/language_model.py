@@ -5,21 +5,33 @@ in place; the decoder reads the same ones.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import torch
 
 from heedful.core.errors import CheckpointError, ConfigError
 from heedful.core.protocols import Generated, GenerationRequest
-from heedful.core.records import Checkpoint, Completion, Prompt, SamplingParameters, derived_id
+from heedful.core.records import (
+    Checkpoint,
+    CheckpointKind,
+    Completion,
+    MadeBy,
+    Prompt,
+    SamplingParameters,
+    derived_id,
+)
 from heedful.core.settings import FormatSettings
 from heedful.data.formatting import PromptFormatter
 from heedful.data.tokenizer import TextTokenizer
+from heedful.generation.inference import token_limits
 from heedful.generation.native import NativeEngine
 from heedful.models.checkpoint import read_checkpoint, read_format
 from heedful.models.folders import ModelFolder, find_model
 from heedful.models.loading import load_causal_lm
+from heedful.models.policy import require_known_head
+from heedful.models.precision import compute_in
 
 
 def open_format(
@@ -75,7 +87,7 @@ class LanguageModel:
         """Load the model called `name` (see `find_model`), verified and ready to use.
 
         Raises:
-            ModelError: It cannot be found or loaded.
+            ModelError: It cannot be found or loaded, or computes its logits in an unknown way.
             CheckpointError: It is damaged, or a reward model.
         """
         folder = find_model(name)
@@ -84,13 +96,69 @@ class LanguageModel:
             raise CheckpointError(f"{name} is a reward model; a language model is needed here")
         tokenizer, formatter = open_format(folder, format_settings)
         model = load_causal_lm(folder, pad_id=tokenizer.pad_id, dropout=dropout)
-        model.to(device=device or torch.device("cpu"), dtype=dtype)
+        require_known_head(model)
+        compute_in(model.to(device or torch.device("cpu")), dtype)
         return cls(folder, card, model, tokenizer, formatter)
 
     @property
     def checkpoint_id(self) -> str:
         """The checkpoint's id, or the name of a model that was not trained here."""
         return self.card.id if self.card is not None else self.folder.name
+
+    @property
+    def base_model(self) -> str:
+        """The name of the model that all training began from."""
+        return self.card.base_model if self.card is not None else self.folder.name
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The checkpoint itself as the parent of what is trained from it."""
+        return {} if self.card is None else {"init": self.card.id}
+
+    def child_card(
+        self,
+        kind: CheckpointKind,
+        *,
+        step: int,
+        settings_hash: str,
+        parents: Mapping[str, str],
+        made_by: Iterable[MadeBy],
+    ) -> Checkpoint:
+        """The card of what training made of this model.
+
+        Args:
+            kind: What it is now.
+            step: Steps that its weights have seen.
+            settings_hash: See `heedful.core.config.config_hash`.
+            parents: Role -> checkpoint id, see `RunCard`.
+            made_by: Who made the labels of this step; the makers of earlier ones are added.
+        """
+        earlier = self.card.made_by if self.card is not None else ()
+        return Checkpoint(
+            id=derived_id(kind, settings_hash, *parents.values(), step),
+            kind=kind,
+            step=step,
+            base_model=self.base_model,
+            parents=tuple(parents.values()),
+            config_hash=settings_hash,
+            tokenizer_hash=self.tokenizer.hash,
+            format_version=self.formatter.version,
+            made_by=tuple(sorted({*earlier, *made_by})),
+        )
+
+    def require_room(self, num_tokens: int) -> None:
+        """Refuse a text of `num_tokens`, prompt and completion, that the model cannot hold.
+
+        Raises:
+            ConfigError: The model's context is shorter.
+        """
+        _, context = token_limits(self.model)
+        if context is not None and num_tokens > context:
+            raise ConfigError(
+                f"the longest text has {num_tokens} tokens, prompt and completion together, and "
+                f"{self.folder.name} holds {context}",
+                "Lower format.max_prompt_tokens or format.max_completion_tokens.",
+            )
 
     def engine(self, max_batch_size: int = 64) -> NativeEngine:
         """A decoder on this model's weights as they are at each call."""
@@ -113,17 +181,19 @@ class LanguageModel:
     ) -> list[list[Generated]]:
         """K raw completions per prompt; noise depends on (seed, prompt id, k) alone.
 
+        A prompt that occurs again in `prompts` gets other noise.
+
         Raises:
-            ConfigError: A prompt does not fit the format's budget.
+            DataError: A prompt does not fit the format's budget.
         """
         requests = [
             GenerationRequest(
                 prompt_ids=self.formatter.prompt_ids(prompt),
                 sampling=sampling,
                 num_completions=num_completions,
-                seed=request_seed(seed, prompt.id),
+                seed=request_seed(seed, *key),
             )
-            for prompt in prompts
+            for prompt, key in zip(prompts, _keys(prompts), strict=True)
         ]
         return self.engine().generate(requests, on_progress)
 
@@ -145,9 +215,7 @@ class LanguageModel:
         return [
             [
                 Completion(
-                    id=derived_id(
-                        "completion", name, prompt.id, seed, k, sampling.model_dump_json()
-                    ),
+                    id=derived_id("completion", name, *key, seed, k, sampling.model_dump_json()),
                     prompt_id=prompt.id,
                     text=generated.text,
                     checkpoint_id=name,
@@ -158,8 +226,19 @@ class LanguageModel:
                 )
                 for k, generated in enumerate(row)
             ]
-            for prompt, row in zip(prompts, sampled, strict=True)
+            for prompt, key, row in zip(prompts, _keys(prompts), sampled, strict=True)
         ]
+
+
+def _keys(prompts: Sequence[Prompt]) -> list[tuple[str | int, ...]]:
+    """Each prompt's id, and from its second occurrence on which one it is."""
+    seen: Counter[str] = Counter()
+    keys: list[tuple[str | int, ...]] = []
+    for prompt in prompts:
+        times = seen[prompt.id]
+        keys.append((prompt.id, times) if times else (prompt.id,))
+        seen[prompt.id] += 1
+    return keys
 
 
 def request_seed(*parts: str | int) -> int:

@@ -38,6 +38,7 @@ class Rows:
 
     @property
     def lengths(self) -> Int[Tensor, " B"]:
+        """Of prompt and completion together."""
         return self.prompt_lengths + self.completion_lengths
 
 
@@ -91,8 +92,10 @@ def stream_slice(num_examples: int, start: int, count: int, seed: int) -> list[i
 
 
 def pretraining_pairs(documents: Sequence[Sequence[int]], num_tokens: int) -> list[TokenPair]:
-    """Cut tokenised documents into examples of `num_tokens`; a shorter rest is kept if it
-    has at least a quarter of that."""
+    """Cut tokenised documents into examples of `num_tokens`.
+
+    A shorter rest is kept if it has at least a quarter of that.
+    """
     pairs = []
     for document in documents:
         for start in range(0, len(document), num_tokens):

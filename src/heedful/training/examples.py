@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Completion, Demonstration, MadeBy, Prompt, Ranking, Split
+from heedful.core.run import RunDirectory
 from heedful.core.settings import DataSettings
 from heedful.data.formatting import PromptFormatter
 from heedful.data.sources import (
@@ -55,6 +56,18 @@ class Rankings:
     train: list[RankedExample]
     validation: list[RankedExample]
     made_by: tuple[MadeBy, ...]
+
+
+def record_inputs(run: RunDirectory, data: DataSettings, *names: str) -> None:
+    """Record the files of these settings of `[data]` in the run card; hub data sets have none.
+
+    Raises:
+        CheckpointError: A resumed run began with other content.
+    """
+    for name in names:
+        path: Path | None = getattr(data, name)
+        if path is not None and path.exists():
+            run.add_input(name, path)
 
 
 def required(path: Path | None, name: str) -> Path:

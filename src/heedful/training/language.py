@@ -60,7 +60,8 @@ def language_loss(
     was_training = model.training
     model.eval()
     total = sum(
-        -float(logprobs.sum()) for logprobs in _passes(model, pairs, max_tokens, pad_id, device, False)
+        -float(logprobs.sum())
+        for logprobs in _passes(model, pairs, max_tokens, pad_id, device, False)
     )
     model.train(was_training)
     if cost is not None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -17,9 +17,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from heedful.core.errors import HeedfulError, Interrupted
+from heedful.core.errors import HeedfulError, Interrupted, ModelError
 from heedful.core.metrics import MetricLogger
-from heedful.core.run import RunDirectory
+from heedful.core.run import Cost, RunDirectory
 from heedful.core.settings import ModelSettings, OptimSettings, RunSettings
 from heedful.models.adapters import merged_state_dict
 from heedful.models.checkpoint import load_state, save_state
@@ -47,7 +47,7 @@ class Trainable:
         *,
         keep_fp32: tuple[str, ...] = (),
     ) -> None:
-        self.module = module
+        self.module: Any = module
         self.weights = MasterWeights(module, dtype, keep_fp32=keep_fp32)
         self._parameters = list(self.weights.masters.values())
         self._max_grad_norm = settings.max_grad_norm
@@ -66,8 +66,17 @@ class Trainable:
         self.weights.accumulate()
 
     def step(self, learning_rate: float) -> float:
-        """Clip, update, publish, clear; returns the gradient norm before clipping."""
+        """Clip, update, publish, clear; returns the gradient norm before clipping.
+
+        Raises:
+            ModelError: The gradient is not finite; the weights stay as they are.
+        """
         norm = nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        if not norm.isfinite():
+            raise ModelError(
+                "training has diverged: the gradient is not a finite number",
+                "Lower the learning rate, or compute in float32 (model.compute_dtype).",
+            )
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._optimiser.step()
@@ -80,9 +89,11 @@ class Trainable:
         return merged_state_dict(self.module, self.weights.full_state_dict())
 
     def state_dict(self) -> dict[str, Any]:
+        """What resuming needs, not copied."""
         return {"masters": self.weights.state_dict(), "optimiser": self._optimiser.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state_dict` returned."""
         self.weights.load(state["masters"])
         self._optimiser.load_state_dict(state["optimiser"])
 
@@ -146,22 +157,29 @@ class Loop:
         self._restore = restore
         self._stop = threading.Event()
         self._bar: Bar | None = None
+        self._steps: Generator[int, None, None] | None = None
         self.start_step = 0
 
     def __enter__(self) -> Self:
         state = load_state(self._run.path / "state")
-        if state is not None:
+        if state is None:
+            # What an earlier attempt did was lost, and its cost with it.
+            self._run.card.cost = Cost()
+        else:
             self.start_step = int(state["step"])
-            self._run.card.cost = type(self._run.card.cost).model_validate(state["cost"])
+            self._run.card.cost = Cost.model_validate(state["cost"])
             self._restore(state["trainer"])
             torch.set_rng_state(state["rng"])
+            if state["cuda_rng"]:
+                torch.cuda.set_rng_state_all(state["cuda_rng"])
             self._display.say(f"Resuming {self._run.path} after step {self.start_step}.")
         self._seconds_before = self._run.card.cost.seconds
         self._entered = time.monotonic()
+        folder = self._run.path / "tensorboard"
         self._logger = MetricLogger(
             self._run.path / "metrics.jsonl",
             resume_step=self.start_step,
-            mirror=_tensorboard(self._run.path / "tensorboard") if self._settings.tensorboard else None,
+            mirror=_tensorboard(folder, self.start_step) if self._settings.tensorboard else None,
         )
         self._previous_handler: Any = None
         if threading.current_thread() is threading.main_thread():
@@ -176,32 +194,44 @@ class Loop:
     ) -> None:
         if self._previous_handler is not None:
             signal.signal(signal.SIGINT, self._previous_handler)
+        if self._steps is not None:
+            self._steps.close()  # and with it the bar, where a step failed
         self._logger.close()
         if kind is None:
             shutil.rmtree(self._run.path / "state", ignore_errors=True)
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set():
             raise KeyboardInterrupt
         self._stop.set()
         self._display.say("Stopping after this step and saving (Ctrl-C again stops at once).")
 
     def steps(self) -> Iterator[int]:
-        """Step numbers from where the run stands; saves when it is due or asked for."""
+        """Step numbers from where the run stands; saves when it is due or asked for.
+
+        Raises:
+            Interrupted: Somebody pressed Ctrl-C, and everything is saved.
+        """
+        self._steps = self._take_steps()
+        return self._steps
+
+    def _take_steps(self) -> Generator[int, None, None]:
         with self._display.bar(self._name, self._num_steps) as self._bar:
             self._bar.move_to(self.start_step)
             for step in range(self.start_step, self._num_steps):
                 yield step
                 done = step + 1
                 self._bar.move_to(done)
+                if done == self._num_steps:
+                    return
                 every = self._settings.save_every
-                if done < self._num_steps and (
-                    self._stop.is_set() or (every and done % every == 0)
-                ):
+                stopped = self._stop.is_set()
+                if stopped or (every and done % every == 0):
                     self._save(done)
-                if self._stop.is_set() and done < self._num_steps:
+                if stopped:
                     raise Interrupted(
-                        f"Stopped after step {done} of {self._num_steps}; saved in {self._run.path}.",
+                        f"Stopped after step {done} of {self._num_steps}; "
+                        f"saved in {self._run.path}.",
                         "The same command resumes it.",
                     )
 
@@ -221,6 +251,7 @@ class Loop:
                 "step": step,
                 "cost": self._run.card.cost.model_dump(),
                 "rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
                 "trainer": self._collect(),
             },
         )
@@ -232,7 +263,7 @@ def add_metrics(total: StepMetrics, part: Mapping[str, Tensor]) -> None:
         total[name] = total.get(name, 0.0) + float(value)
 
 
-def _tensorboard(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
+def _tensorboard(folder: Path, resume_step: int) -> Callable[[int, Mapping[str, float]], None]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -240,7 +271,7 @@ def _tensorboard(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
             "run.tensorboard needs the tensorboard package",
             "Install heedful[tensorboard], or leave the setting out.",
         ) from None
-    writer: Any = SummaryWriter(str(folder))
+    writer: Any = SummaryWriter(str(folder), purge_step=resume_step + 1)
 
     def mirror(step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -14,9 +14,9 @@ import math
 import time
 from typing import Any
 
-
 from heedful.core.config import config_hash
-from heedful.core.records import Checkpoint, Prompt, derived_id
+from heedful.core.errors import ConfigError
+from heedful.core.records import Checkpoint
 from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
 from heedful.losses.ppo import adapt_kl_coef, explained_variance, policy_loss, value_loss
@@ -30,7 +30,7 @@ from heedful.training.batches import (
     token_budget_groups,
 )
 from heedful.training.display import Display, shown
-from heedful.training.examples import read_pretraining, read_prompts
+from heedful.training.examples import read_pretraining, read_prompts, record_inputs
 from heedful.training.language import accumulate_language_loss
 from heedful.training.loop import Loop, StepMetrics, add_metrics, warmup_rate
 from heedful.training.ppo_evaluation import HeldOut
@@ -57,20 +57,35 @@ class _PPO:
         self.models = Models.open(config)
         self.directory.card.parents = self.models.parents
         self.directory.card.simulated = "simulated" in self.models.made_by
+        record_inputs(run, config.data, "prompts")
         by_split = read_prompts(
             config.data, self.models.language.formatter, config.run.seed, display.say
         )
-        self.prompts: list[Prompt] = by_split["train"]
+        self.prompts = by_split["train"]
         self.held_out: HeldOut | None = None
-        if self.settings.evaluate_every and by_split["validation"]:
+        if self.settings.evaluate_every:
+            if not by_split["validation"]:
+                raise ConfigError(
+                    f"ppo.evaluate_every = {self.settings.evaluate_every} needs validation prompts",
+                    "Raise data.validation_share, or set ppo.evaluate_every = 0.",
+                )
             chosen = by_split["validation"][: self.settings.evaluation_prompts]
             self.held_out = HeldOut(chosen, self.models, config, run.path / "samples.jsonl")
+        self._require_room()
         self.pretraining: list[TokenPair] = []
         if self.settings.ptx_coef:
+            record_inputs(run, config.data, "pretraining")
             self.pretraining = read_pretraining(
                 config.data.pretraining, self.models.language.tokenizer, self.settings.ptx_tokens
             )
         self.kl_coef = self.settings.kl_coef
+
+    def _require_room(self) -> None:
+        """Refuse before the first step what would fail at the longest prompt."""
+        language = self.models.language
+        prompts = self.prompts + (self.held_out.prompts if self.held_out else [])
+        longest = max(len(language.formatter.prompt_ids(prompt)) for prompt in prompts)
+        language.require_room(longest + language.formatter.settings.max_completion_tokens)
 
     def run(self) -> Checkpoint:
         settings = self.settings
@@ -143,9 +158,8 @@ class _PPO:
             )
             for start in range(0, len(order), settings.minibatch_size):
                 minibatch = order[start : start + settings.minibatch_size]
-                for name, value in self._minibatch(
-                    experience, minibatch, iteration, num_updates
-                ).items():
+                found = self._minibatch(experience, minibatch, iteration, num_updates)
+                for name, value in found.items():
                     totals[name] = totals.get(name, 0.0) + value
                 num_updates += 1
         metrics = {name: value / num_updates for name, value in totals.items()}
@@ -254,17 +268,11 @@ class _PPO:
     def _save(self) -> Checkpoint:
         language, settings = self.models.language, self.settings
         self.models.load_ema()
-        digest = config_hash(self.config)
-        parents = tuple(self.models.parents.values())
-        card = Checkpoint(
-            id=derived_id("policy", digest, *parents, settings.num_iterations),
-            kind="policy",
+        card = language.child_card(
+            "policy",
             step=settings.num_iterations,
-            base_model=language.folder.name if language.card is None else language.card.base_model,
-            parents=parents,
-            config_hash=digest,
-            tokenizer_hash=language.tokenizer.hash,
-            format_version=language.formatter.version,
+            settings_hash=config_hash(self.config),
+            parents=self.models.parents,
             made_by=self.models.made_by,
         )
         return save_policy(

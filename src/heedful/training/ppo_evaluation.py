@@ -9,15 +9,16 @@ from pathlib import Path
 
 import torch
 
-from heedful.core.records import Prompt, SamplingParameters
-from heedful.core.run import Cost
+from heedful.core.jsonl import write_text_atomic
+from heedful.core.protocols import Generated
+from heedful.core.records import Prompt
+from heedful.core.run import Cost, read_jsonl
 from heedful.core.settings import Project
 from heedful.losses.ppo import kl_estimates
 from heedful.models.policy import completion_logprobs
 from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
 from heedful.training.loop import StepMetrics
 from heedful.training.ppo_models import Models
-from heedful.training.scoring import RewardModel
 
 
 class HeldOut:
@@ -26,7 +27,7 @@ class HeldOut:
     def __init__(
         self, prompts: Sequence[Prompt], models: Models, config: Project, samples_path: Path
     ) -> None:
-        self._prompts = list(prompts)
+        self.prompts = list(prompts)
         self._models = models
         self._config = config
         self._samples_path = samples_path
@@ -34,31 +35,26 @@ class HeldOut:
     def measure(self, step: int, cost: Cost) -> StepMetrics:
         """Score, KL, length and EOS rate now; appends the samples."""
         models, config = self._models, self._config
-        language = models.language
-        sampling = SamplingParameters(
-            temperature=config.ppo.temperature,
-            max_tokens=language.formatter.settings.max_completion_tokens,
-        )
         models.policy.module.eval()
-        rows = language.sample(self._prompts, sampling, seed=config.run.seed + 7)
-        generated = [row[0] for row in rows]
-        pairs = [
-            TokenPair(
-                prompt_ids=language.formatter.prompt_ids(prompt), completion_ids=found.token_ids
-            )
-            for prompt, found in zip(self._prompts, generated, strict=True)
-        ]
-        if isinstance(models.scorer, RewardModel):
-            scores = models.scorer.score_pairs(pairs)
-        else:
-            scores = models.scorer.score(self._prompts, [found.text for found in generated])
-        num_tokens = sum(len(pair) for pair in pairs)
-        cost.add_tokens(
-            models.num_policy_parameters,
-            generated=sum(len(pair.completion_ids) for pair in pairs),
-            scored=2 * num_tokens,
+        pairs, generated = models.sample(
+            self.prompts, temperature=config.ppo.temperature, seed=config.run.seed + 7
         )
-        kept = [row for row in _read(self._samples_path) if row["step"] < step]
+        scores = models.scores(self.prompts, pairs, generated)
+        models.count_sampled(cost, pairs)
+        self._write_samples(step, generated, scores)
+        count = len(pairs)
+        return {
+            "validation/score": sum(scores) / count,
+            "validation/kl": self._kl(pairs) / count,
+            "validation/length": sum(len(pair.completion_ids) for pair in pairs) / count,
+            "validation/eos_rate": sum(g.finish_reason == "stop" for g in generated) / count,
+        }
+
+    def _write_samples(
+        self, step: int, generated: Sequence[Generated], scores: Sequence[float]
+    ) -> None:
+        """Append to the samples of earlier steps; later ones, of a run that died, are dropped."""
+        kept = [row for row in read_jsonl(self._samples_path) if row["step"] < step]
         kept += [
             {
                 "step": step,
@@ -68,17 +64,10 @@ class HeldOut:
                 "score": round(score, 4),
                 "finish_reason": found.finish_reason,
             }
-            for prompt, found, score in zip(self._prompts, generated, scores, strict=True)
+            for prompt, found, score in zip(self.prompts, generated, scores, strict=True)
         ]
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-        self._samples_path.write_text(text, encoding="utf-8")
-        count = len(pairs)
-        return {
-            "validation/score": sum(scores) / count,
-            "validation/kl": self._kl(pairs) / count,
-            "validation/length": sum(len(pair.completion_ids) for pair in pairs) / count,
-            "validation/eos_rate": sum(g.finish_reason == "stop" for g in generated) / count,
-        }
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+        write_text_atomic(self._samples_path, "".join(lines))
 
     @torch.no_grad()
     def _kl(self, pairs: Sequence[TokenPair]) -> float:
@@ -95,9 +84,3 @@ class HeldOut:
             )
             total += float(kl_estimates(ours.logprobs, theirs.logprobs, ours.mask).k1.sum())
         return total
-
-
-def _read(path: Path) -> list[dict[str, object]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

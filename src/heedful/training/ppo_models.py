@@ -1,22 +1,26 @@
 """The networks of PPO: policy, frozen reference, value model, and the scorer."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from heedful.core.errors import CheckpointError, ConfigError
-from heedful.core.protocols import Scorer
-from heedful.core.records import Checkpoint, MadeBy
+from heedful.core.protocols import Generated, Scorer
+from heedful.core.records import Checkpoint, MadeBy, Prompt, SamplingParameters
+from heedful.core.run import Cost
 from heedful.core.settings import Project
 from heedful.generation.language_model import LanguageModel
 from heedful.models.adapters import add_lora
 from heedful.models.checkpoint import load_scalar, require_kind
 from heedful.models.loading import num_matrix_parameters
+from heedful.models.precision import compute_in
+from heedful.training.batches import TokenPair
 from heedful.training.loop import Trainable, prepare
-from heedful.training.scoring import RewardModel, open_scorer, require_same_format
+from heedful.training.scoring import RewardModel, names_function, open_scorer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class Models:
 
     @property
     def pad_id(self) -> int:
+        """Fills rows on the right; never read."""
         return self.language.tokenizer.pad_id
 
     @classmethod
@@ -61,57 +66,82 @@ class Models:
         settings = config.ppo
         reward_name, value_name = _reward_and_value(config)
         device, dtype = prepare(config.run, config.model)
-        init = settings.init or config.model.name
-        language = LanguageModel.open(init, format_settings=config.format)
-        num_policy_parameters = num_matrix_parameters(language.model)
-        reference = LanguageModel.open(
-            init, format_settings=config.format, dtype=dtype, device=device
+        language = LanguageModel.open(
+            settings.init or config.model.name, format_settings=config.format
         )
-        for parameter in reference.model.parameters():
-            parameter.requires_grad_(False)
-        scorer = open_scorer(reward_name, device, dtype)
-        if isinstance(scorer, RewardModel):
-            require_same_format(language.formatter, scorer)
-            for parameter in scorer.model.parameters():
-                parameter.requires_grad_(False)
+        num_policy_parameters = num_matrix_parameters(language.model)
+        ref_policy = copy.deepcopy(language.model).to(device).requires_grad_(False)
+        compute_in(ref_policy, dtype)
+        scorer = open_scorer(
+            reward_name, device, dtype, microbatch_tokens=config.model.microbatch_tokens
+        )
         value_folder, value_card = require_kind(value_name, ("reward",))
-        _require_same_tokenizer(language, value_card)
+        cards = {"value": value_card}
+        if language.card is not None:
+            cards["init"] = language.card
+        if isinstance(scorer, RewardModel):
+            cards["reward"] = scorer.card
+        for role in ("value", "reward"):
+            if role in cards:
+                _require_matching(language, cards[role], f"the {role} model")
         value_model = load_scalar(value_folder)
         if settings.value_head == "zero":
             value_model.zero_head()
         num_value_parameters = num_matrix_parameters(value_model)
-        if config.model.lora_rank:
-            for module in (language.model, value_model.trunk):
-                add_lora(
-                    module,
-                    rank=config.model.lora_rank,
-                    alpha=config.model.lora_alpha,
-                    seed=config.run.seed,
-                )
+        for module in (language.model, value_model.trunk) if config.model.lora_rank else ():
+            add_lora(
+                module,
+                rank=config.model.lora_rank,
+                alpha=config.model.lora_alpha,
+                seed=config.run.seed,
+            )
         policy = Trainable(language.model.to(device), dtype, settings)
-        parents = {"value": value_card.id}
-        if language.card is not None:
-            parents["init"] = language.card.id
-        if isinstance(scorer, RewardModel):
-            parents["reward"] = scorer.card.id
-        made_by = {*value_card.made_by, *(language.card.made_by if language.card else ())}
-        models = cls(
+        masters = policy.weights.state_dict()
+        return cls(
             language=language,
             policy=policy,
-            ref_policy=reference.model,
+            ref_policy=ref_policy,
             value=Trainable(value_model.to(device), dtype, settings, keep_fp32=("head.",)),
             scorer=scorer,
-            parents=parents,
-            made_by=tuple(sorted(made_by)),
+            parents={role: card.id for role, card in cards.items()},
+            made_by=tuple(sorted({maker for card in cards.values() for maker in card.made_by})),
             device=device,
             num_policy_parameters=num_policy_parameters,
             num_value_parameters=num_value_parameters,
             ema_decay=_ema_decay(config),
-            ema=None,
+            ema={name: w.clone() for name, w in masters.items()} if settings.ema else None,
         )
-        if models.ema_decay is not None:
-            models.ema = {name: w.clone() for name, w in policy.weights.state_dict().items()}
-        return models
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, temperature: float, seed: int
+    ) -> tuple[list[TokenPair], list[Generated]]:
+        """One completion per prompt, by the policy as it is; as token pairs too."""
+        formatter = self.language.formatter
+        sampling = SamplingParameters(
+            temperature=temperature, max_tokens=formatter.settings.max_completion_tokens
+        )
+        generated = [row[0] for row in self.language.sample(prompts, sampling, seed=seed)]
+        pairs = [
+            TokenPair(prompt_ids=formatter.prompt_ids(prompt), completion_ids=found.token_ids)
+            for prompt, found in zip(prompts, generated, strict=True)
+        ]
+        return pairs, generated
+
+    def scores(
+        self, prompts: Sequence[Prompt], pairs: Sequence[TokenPair], generated: Sequence[Generated]
+    ) -> list[float]:
+        """A reward model reads the sampled tokens themselves; a function gets the texts."""
+        if isinstance(self.scorer, RewardModel):
+            return self.scorer.score_pairs(pairs)
+        return self.scorer.score(prompts, [found.text for found in generated])
+
+    def count_sampled(self, cost: Cost, pairs: Sequence[TokenPair]) -> None:
+        """Count sampling `pairs`, scoring them, and a pass of policy and reference."""
+        num_tokens = sum(len(pair) for pair in pairs)
+        generated = sum(len(pair.completion_ids) for pair in pairs)
+        cost.add_tokens(self.num_policy_parameters, generated=generated, scored=2 * num_tokens)
+        if isinstance(self.scorer, RewardModel):
+            cost.add_tokens(self.scorer.num_parameters, scored=num_tokens)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training changes."""
@@ -122,9 +152,11 @@ class Models:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to what `state_dict` returned."""
         self.policy.load_state_dict(state["policy"])
         self.value.load_state_dict(state["value"])
-        self.ema = state["ema"]
+        for name, average in (self.ema or {}).items():
+            average.copy_(state["ema"][name])
 
     @torch.no_grad()
     def update_ema(self) -> None:
@@ -148,7 +180,7 @@ def _reward_and_value(config: Project) -> tuple[str, str]:
         )
     if settings.value_init is not None:
         return settings.reward, settings.value_init
-    if ":" in settings.reward and not Path(settings.reward).exists():
+    if names_function(settings.reward):
         raise ConfigError(
             "a reward function has no weights that the value model could start from",
             "Name a reward checkpoint as ppo.value_init.",
@@ -156,11 +188,18 @@ def _reward_and_value(config: Project) -> tuple[str, str]:
     return settings.reward, settings.reward
 
 
-def _require_same_tokenizer(language: LanguageModel, card: Checkpoint) -> None:
+def _require_matching(language: LanguageModel, card: Checkpoint, who: str) -> None:
+    """Refuse a model that would read the policy's tokens as something else."""
     if card.tokenizer_hash != language.tokenizer.hash:
         raise CheckpointError(
-            "the policy and the value model have different tokenizers",
+            f"the policy and {who} have different tokenizers",
             "Train the reward model from the same base model as the policy.",
+        )
+    if card.format_version != language.formatter.version:
+        raise CheckpointError(
+            f"{who} reads prompts as {card.format_version}, the policy as "
+            f"{language.formatter.version}",
+            "Train both with the same [format].",
         )
 
 

@@ -1,7 +1,8 @@
 """Sampling and scoring: from prompts to the experience that PPO learns from.
 
 The old log-probabilities are recomputed by the trainer, so that the first minibatch's
-ratio is 1 exactly; those that the decoder recorded are kept to measure the gap.
+ratio is 1 but for the rounding that padding makes; those that the decoder recorded are kept to
+measure the gap.
 """
 
 import time
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from heedful.core.protocols import Generated
-from heedful.core.records import Prompt, SamplingParameters
+from heedful.core.records import Prompt
 from heedful.core.run import Cost
 from heedful.core.settings import Project
 from heedful.core.statistics import pearson
@@ -24,7 +25,6 @@ from heedful.models.policy import completion_logprobs
 from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
 from heedful.training.loop import StepMetrics
 from heedful.training.ppo_models import Models
-from heedful.training.scoring import RewardModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +82,16 @@ def collect(
     settings = config.ppo
     started = time.monotonic()
     models.policy.module.eval()
-    pairs, generated = _sample(models, prompts, config, iteration)
+    pairs, generated = models.sample(
+        prompts,
+        temperature=settings.temperature,
+        seed=config.run.seed * 1_000_003 + iteration,
+    )
     sampled_at = time.monotonic()
     columns = max(len(pair.completion_ids) for pair in pairs)
     old, ref, values, entropy, mask = _passes(models, pairs, columns, config)
-    scores = _scores(models, prompts, pairs, generated)
+    found_scores = models.scores(prompts, pairs, generated)
+    scores = torch.tensor(found_scores, dtype=torch.float32, device=models.device)
     ended = torch.tensor([g.finish_reason == "stop" for g in generated], device=models.device)
     penalised = score_penalty(
         scores, ended, settings.missing_eos_score if settings.missing_eos == "penalise" else None
@@ -98,7 +103,8 @@ def collect(
     )
     if settings.whiten_advantages:
         advantages = masked_whiten(advantages, mask)
-    _count(cost, models, pairs)
+    models.count_sampled(cost, pairs)
+    cost.add_tokens(models.num_value_parameters, scored=sum(len(pair) for pair in pairs))
     lengths = [float(len(pair.completion_ids)) for pair in pairs]
     metrics = {
         "objective/score": float(scores.mean()),
@@ -108,7 +114,7 @@ def collect(
         "objective/entropy": float(masked_mean(entropy, mask)),
         "objective/length": sum(lengths) / len(lengths),
         "objective/eos_rate": float(ended.float().mean()),
-        "objective/score_length_correlation": pearson(scores.tolist(), lengths),
+        "objective/score_length_correlation": pearson(found_scores, lengths),
         "policy/sampling_gap": _sampling_gap(generated, old, mask),
         "time/rollout": sampled_at - started,
         "time/scoring": time.monotonic() - sampled_at,
@@ -122,23 +128,6 @@ def collect(
         mask=mask,
     )
     return experience, metrics
-
-
-def _sample(
-    models: Models, prompts: Sequence[Prompt], config: Project, iteration: int
-) -> tuple[list[TokenPair], list[Generated]]:
-    language = models.language
-    sampling = SamplingParameters(
-        temperature=config.ppo.temperature,
-        max_tokens=language.formatter.settings.max_completion_tokens,
-    )
-    rows = language.sample(prompts, sampling, seed=config.run.seed * 1_000_003 + iteration)
-    generated = [row[0] for row in rows]
-    pairs = [
-        TokenPair(prompt_ids=language.formatter.prompt_ids(prompt), completion_ids=found.token_ids)
-        for prompt, found in zip(prompts, generated, strict=True)
-    ]
-    return pairs, generated
 
 
 @torch.no_grad()
@@ -165,20 +154,6 @@ def _passes(
     return old, ref, values, entropy, mask
 
 
-def _scores(
-    models: Models,
-    prompts: Sequence[Prompt],
-    pairs: Sequence[TokenPair],
-    generated: Sequence[Generated],
-) -> Float[Tensor, " B"]:
-    """A reward model reads the sampled tokens themselves; a function gets the texts."""
-    if isinstance(models.scorer, RewardModel):
-        scores = models.scorer.score_pairs(pairs)
-    else:
-        scores = models.scorer.score(prompts, [found.text for found in generated])
-    return torch.tensor(scores, dtype=torch.float32, device=models.device)
-
-
 def _sampling_gap(generated: Sequence[Generated], old: Tensor, mask: Tensor) -> float:
     """Mean absolute difference between the decoder's and the trainer's log-probabilities."""
     recorded = torch.zeros_like(old)
@@ -186,12 +161,3 @@ def _sampling_gap(generated: Sequence[Generated], old: Tensor, mask: Tensor) -> 
         [logprob for found in generated for logprob in found.logprobs], device=old.device
     )
     return float(masked_mean((recorded - old).abs(), mask))
-
-
-def _count(cost: Cost, models: Models, pairs: Sequence[TokenPair]) -> None:
-    num_tokens = sum(len(pair) for pair in pairs)
-    generated = sum(len(pair.completion_ids) for pair in pairs)
-    cost.add_tokens(models.num_policy_parameters, generated=generated, scored=2 * num_tokens)
-    cost.add_tokens(models.num_value_parameters, scored=num_tokens)
-    if isinstance(models.scorer, RewardModel):
-        cost.add_tokens(models.scorer.num_parameters, scored=num_tokens)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from heedful.core.config import config_hash
 from heedful.core.jsonl import write_json_atomic, write_records
-from heedful.core.records import Checkpoint, derived_id
+from heedful.core.records import Checkpoint
 from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
 from heedful.generation.language_model import LanguageModel
@@ -24,7 +24,12 @@ from heedful.models.loading import num_matrix_parameters, trunk_of
 from heedful.models.scalar import ScalarModel
 from heedful.training.batches import TokenPair, pad_rows, stream_slice
 from heedful.training.display import Display
-from heedful.training.examples import RankedExample, read_demonstrations, read_rankings
+from heedful.training.examples import (
+    RankedExample,
+    read_demonstrations,
+    read_rankings,
+    record_inputs,
+)
 from heedful.training.loop import Loop, StepMetrics, Trainable, add_metrics, cosine_rate, prepare
 from heedful.training.reward_evaluation import evaluate_reward_model
 from heedful.training.scoring import RewardModel
@@ -49,8 +54,13 @@ class _RewardTraining:
         self.device, dtype = prepare(config.run, config.model)
         language = LanguageModel.open(config.model.name, format_settings=config.format)
         self.language = language
+        record_inputs(run, config.data, "rankings", "demonstrations")
         self.data = read_rankings(config.data, language.formatter, config.run.seed, display.say)
+        run.card.parents = language.parents
+        run.card.simulated = "simulated" in self.data.made_by
         self.demonstrations = self._demonstrations()
+        ranked = [pair for item in self.data.train + self.data.validation for pair in item.pairs]
+        language.require_room(max(map(len, ranked + self.demonstrations)))
         self.model = self._initial_model(language)
         self.num_parameters = num_matrix_parameters(self.model)
         self.trainable = Trainable(self.model, dtype, self.settings, keep_fp32=("head.",))
@@ -78,7 +88,8 @@ class _RewardTraining:
                 self.config.data, self.language.formatter, self.config.run.seed, self.display.say
             ).train
         note = (
-            "No data.demonstrations: the best-ranked training completions have mean score 0 instead."
+            "No data.demonstrations: the best-ranked training completions have mean score 0 "
+            "instead."
         )
         self.display.say(note)
         if note not in self.directory.card.notes:
@@ -160,10 +171,10 @@ class _RewardTraining:
             self.num_parameters, scored=sum(len(pair) for pair in self.demonstrations)
         )
 
-    def _scorer(self, card: Checkpoint | None = None) -> RewardModel:
+    def _scorer(self) -> RewardModel:
         return RewardModel(
             self.model,
-            card or self._card(),
+            self._card(),
             self.language.formatter,
             pad_id=self.language.tokenizer.pad_id,
             device=self.device,
@@ -171,27 +182,19 @@ class _RewardTraining:
         )
 
     def _card(self) -> Checkpoint:
-        parents = () if self.language.card is None else (self.language.card.id,)
-        digest = config_hash(self.config)
-        return Checkpoint(
-            id=derived_id("reward", digest, *parents, self.num_steps),
-            kind="reward",
+        return self.language.child_card(
+            "reward",
             step=self.num_steps,
-            base_model=self.language.folder.name
-            if self.language.card is None
-            else self.language.card.base_model,
-            parents=parents,
-            config_hash=digest,
-            tokenizer_hash=self.language.tokenizer.hash,
-            format_version=self.language.formatter.version,
+            settings_hash=config_hash(self.config),
+            parents=self.directory.card.parents,
             made_by=self.data.made_by,
         )
 
     def _save(self) -> Checkpoint:
-        self.directory.card.simulated = "simulated" in self.data.made_by
-        scorer = self._scorer()
         if self.data.validation:
-            evaluation = evaluate_reward_model(scorer, self.data.validation, self.config.run.seed)
+            evaluation = evaluate_reward_model(
+                self._scorer(), self.data.validation, self.config.run.seed
+            )
             write_records(self.directory.path / "results.jsonl", evaluation.results)
             write_json_atomic(self.directory.path / "calibration.json", evaluation.calibration)
             self.display.say(evaluation.summary())

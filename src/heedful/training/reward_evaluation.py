@@ -45,6 +45,7 @@ class JudgedPair:
 
     @property
     def log_loss(self) -> float:
+        """In nats; log 2 for a guess."""
         likely = self.probability if self.first_wins else 1 - self.probability
         return -math.log(max(likely, 1e-12))
 

@@ -5,18 +5,21 @@ reads its score at the end token.
 """
 
 import importlib
+import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 import torch
 
-from heedful.core.errors import CheckpointError, ConfigError
+from heedful.core.errors import ConfigError
 from heedful.core.protocols import Scorer
 from heedful.core.records import Checkpoint, Completion, Prompt
 from heedful.data.formatting import PromptFormatter
 from heedful.generation.language_model import open_format
 from heedful.models.checkpoint import load_scalar, require_kind
 from heedful.models.loading import num_matrix_parameters
+from heedful.models.precision import compute_in
 from heedful.models.scalar import ScalarModel
 from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
 
@@ -43,13 +46,27 @@ class RewardModel:
         self._microbatch_tokens = microbatch_tokens
 
     @classmethod
-    def open(cls, name: str, device: torch.device, dtype: torch.dtype) -> Self:
+    def open(
+        cls,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        microbatch_tokens: int = 4096,
+    ) -> Self:
         """The reward checkpoint called `name`, its trunk computing in `dtype`."""
         folder, card = require_kind(name, ("reward",))
         tokenizer, formatter = open_format(folder, None)
-        model = load_scalar(folder).to(device)
-        model.trunk.to(dtype)
-        return cls(model, card, formatter, pad_id=tokenizer.pad_id, device=device)
+        model = load_scalar(folder).to(device).requires_grad_(False)
+        compute_in(model.trunk, dtype)
+        return cls(
+            model,
+            card,
+            formatter,
+            pad_id=tokenizer.pad_id,
+            device=device,
+            microbatch_tokens=microbatch_tokens,
+        )
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         """Scores of whole texts, each taken to have ended; demonstrations have mean 0."""
@@ -103,37 +120,44 @@ class FunctionScorer:
             ConfigError: It returned another number of scores, or one that is not finite.
         """
         scores = [float(score) for score in self._function(prompts, texts)]
-        if len(scores) != len(texts) or not all(abs(score) < float("inf") for score in scores):
+        if len(scores) != len(texts):
             raise ConfigError(
-                f"ppo.reward = {self._name} must return one finite number per text; it returned "
-                f"{len(scores)} for {len(texts)}"
+                f"ppo.reward = {self._name} returned {len(scores)} scores for {len(texts)} texts",
+                "Return one number per text, in their order.",
             )
+        for text, score in zip(texts, scores, strict=True):
+            if not math.isfinite(score):
+                raise ConfigError(
+                    f"ppo.reward = {self._name} returned {score} for the text {text[:80]!r}",
+                    "Return a finite number for every text, the empty one too.",
+                )
         return scores
 
 
-def open_scorer(name: str, device: torch.device, dtype: torch.dtype) -> Scorer:
-    """The scorer called `name`: `package.module:function`, else a reward checkpoint."""
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
-        return RewardModel.open(name, device, dtype)
+def names_function(name: str) -> bool:
+    """Whether `name` is a function, `package.module:function`, rather than a checkpoint."""
+    return ":" in name and not Path(name).exists()
+
+
+def open_scorer(
+    name: str, device: torch.device, dtype: torch.dtype, *, microbatch_tokens: int = 4096
+) -> Scorer:
+    """The scorer called `name`: `package.module:function`, else a reward checkpoint.
+
+    Raises:
+        ConfigError: There is no such function.
+        CheckpointError: There is no such reward checkpoint.
+    """
+    if not names_function(name):
+        return RewardModel.open(name, device, dtype, microbatch_tokens=microbatch_tokens)
+    module_name, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"ppo.reward = {name}: {error}") from None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"ppo.reward = {name}: {error}",
+            "Write it as package.module:function, with the package on PYTHONPATH.",
+        ) from None
     if not callable(function):
         raise ConfigError(f"ppo.reward = {name} is not a function")
     return FunctionScorer(name, function)
-
-
-def require_same_format(ours: PromptFormatter, reward: RewardModel) -> None:
-    """Refuse a reward model that was trained on prompts formatted in another way.
-
-    Raises:
-        CheckpointError: The formats differ.
-    """
-    if ours.version != reward.formatter.version:
-        raise CheckpointError(
-            f"the reward model reads prompts as {reward.formatter.version}, the policy as "
-            f"{ours.version}",
-            "Train both with the same [format].",
-        )

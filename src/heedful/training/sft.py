@@ -9,20 +9,24 @@ prompt tokens are given, never predicted. With a pretraining share p the loss is
 import math
 from typing import Any
 
-from torch import Tensor
-
 from heedful.core.config import config_hash
 from heedful.core.errors import ConfigError
-from heedful.core.records import Checkpoint, SamplingParameters, derived_id
+from heedful.core.records import Checkpoint, SamplingParameters
 from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
 from heedful.generation.language_model import LanguageModel
 from heedful.models.adapters import add_lora
 from heedful.models.checkpoint import save_policy
 from heedful.models.loading import num_matrix_parameters
+from heedful.models.policy import keeps_packed_apart
 from heedful.training.batches import TokenPair, stream_slice
 from heedful.training.display import Display
-from heedful.training.examples import Demonstrations, read_demonstrations, read_pretraining
+from heedful.training.examples import (
+    Demonstrations,
+    read_demonstrations,
+    read_pretraining,
+    record_inputs,
+)
 from heedful.training.language import accumulate_language_loss, language_loss
 from heedful.training.loop import Loop, Trainable, cosine_rate, prepare
 from heedful.training.scoring import RewardModel
@@ -53,15 +57,35 @@ class _SFT:
         self.language = LanguageModel.open(
             config.model.name, format_settings=config.format, dropout=self.settings.dropout
         )
+        if self.settings.packing and not keeps_packed_apart(self.language.model):
+            raise ConfigError(
+                f"sft.packing: in a {type(self.language.model).__name__}, sequences in one row "
+                "would see each other",
+                "Set sft.packing = false.",
+            )
+        record_inputs(run, config.data, "demonstrations")
         self.data = self._read()
         self.pretraining: list[TokenPair] = []
         if self.settings.pretraining_share:
+            record_inputs(run, config.data, "pretraining")
             self.pretraining = read_pretraining(
                 config.data.pretraining, self.language.tokenizer, self.settings.pretraining_tokens
             )
         self.judge: RewardModel | None = None
         if self.settings.reward_model is not None:
-            self.judge = RewardModel.open(self.settings.reward_model, self.device, dtype)
+            self.judge = RewardModel.open(
+                self.settings.reward_model,
+                self.device,
+                dtype,
+                microbatch_tokens=config.model.microbatch_tokens,
+            )
+        parents = self.language.parents
+        makers = set(self.data.made_by)
+        if self.judge is not None:
+            parents["reward"] = self.judge.card.id
+            makers |= set(self.judge.card.made_by)
+        self.made_by = tuple(sorted(makers))
+        run.card.parents, run.card.simulated = parents, "simulated" in makers
         model: Any = self.language.model.to(self.device)
         self.num_parameters = num_matrix_parameters(model)
         if config.model.lora_rank:
@@ -73,7 +97,8 @@ class _SFT:
             )
         self.policy = Trainable(model, dtype, self.settings)
         self.num_steps = max(
-            1, round(self.settings.epochs * len(self.data.train) / self.settings.batch_size)
+            1,
+            round(self.settings.epochs * len(self.data.train) / self.settings.num_demonstrations),
         )
         self.best: dict[str, Any] = {"value": math.inf, "step": 0, "masters": None}
 
@@ -87,8 +112,7 @@ class _SFT:
                 f"sft.choose_by = {self.settings.choose_by} needs validation demonstrations",
                 "Raise data.validation_share, or set sft.choose_by = last.",
             )
-        if config.data.demonstrations is not None and config.data.demonstrations.is_file():
-            self.directory.add_input("demonstrations", config.data.demonstrations)
+        self.language.require_room(max(map(len, data.train + data.validation)))
         return data
 
     def run(self) -> Checkpoint:
@@ -119,12 +143,8 @@ class _SFT:
     def _step(self, step: int) -> dict[str, float]:
         """One optimiser step: forward, backward, clip, update."""
         settings, seed = self.settings, self.config.run.seed
-        share = settings.pretraining_share
-        num_pretraining = math.ceil(share * settings.batch_size)
-        num_demonstrations = settings.batch_size - num_pretraining
-        chosen = stream_slice(
-            len(self.data.train), step * num_demonstrations, num_demonstrations, seed
-        )
+        share, count = settings.pretraining_share, settings.num_demonstrations
+        chosen = stream_slice(len(self.data.train), step * count, count, seed)
         batch = [self.data.train[index] for index in chosen]
         self.policy.module.train()
         options: dict[str, Any] = {
@@ -137,9 +157,8 @@ class _SFT:
         metrics = {"language/loss": loss}
         metrics["language/num_tokens"] = sum(len(pair.completion_ids) for pair in batch)
         if share:
-            chosen = stream_slice(
-                len(self.pretraining), step * num_pretraining, num_pretraining, seed + 1
-            )
+            count = settings.num_pretraining
+            chosen = stream_slice(len(self.pretraining), step * count, count, seed + 1)
             extra = [self.pretraining[index] for index in chosen]
             metrics["pretrain/loss"] = accumulate_language_loss(
                 self.policy, extra, weight=share, **options
@@ -154,7 +173,7 @@ class _SFT:
         )
         metrics["optim/grad_norm"] = self.policy.step(rate)
         metrics["optim/learning_rate"] = rate
-        metrics["progress/epoch"] = (step + 1) * num_demonstrations / len(self.data.train)
+        metrics["progress/epoch"] = (step + 1) * settings.num_demonstrations / len(self.data.train)
         self.directory.card.cost.add_tokens(
             self.num_parameters, trained=sum(len(pair) for pair in batch)
         )
@@ -163,8 +182,9 @@ class _SFT:
     def _ends_epoch(self, step: int) -> bool:
         if not self.data.validation:
             return False
-        per_epoch = len(self.data.train) / self.settings.batch_size
-        return step + 1 == self.num_steps or int((step + 1) / per_epoch) > int(step / per_epoch)
+        seen_before, seen_after = (n * self.settings.num_demonstrations for n in (step, step + 1))
+        size = len(self.data.train)
+        return step + 1 == self.num_steps or seen_after // size > seen_before // size
 
     def _validate(self, step: int) -> dict[str, float]:
         """Validation loss (and score); remembers the weights of the best epoch."""
@@ -189,16 +209,16 @@ class _SFT:
 
     def _score_samples(self, judge: RewardModel) -> float:
         """Mean reward model score of one sample per validation prompt (the paper's choice)."""
-        prompts = self.data.validation_prompts
+        prompts, cost = self.data.validation_prompts, self.directory.card.cost
         sampling = SamplingParameters(
             max_tokens=self.language.formatter.settings.max_completion_tokens
         )
-        rows = self.language.sample(prompts, sampling, seed=self.config.run.seed)
-        texts = [row[0].text for row in rows]
-        self.directory.card.cost.add_tokens(
-            self.num_parameters, generated=sum(len(row[0].token_ids) for row in rows)
-        )
-        scores = judge.score(prompts, texts)
+        rows = self.language.complete(prompts, sampling, seed=self.config.run.seed)
+        completions = [row[0] for row in rows]
+        num_tokens = sum(completion.num_tokens or 0 for completion in completions)
+        cost.add_tokens(self.num_parameters, generated=num_tokens)
+        cost.add_tokens(judge.num_parameters, scored=num_tokens)
+        scores = judge.score_completions(prompts, completions)
         return sum(scores) / len(scores)
 
     def _save(self) -> Checkpoint:
@@ -206,30 +226,20 @@ class _SFT:
         if self.best["masters"] is not None:
             step = int(self.best["step"])
             self.policy.weights.load(self.best["masters"])
-            note = f"Kept the weights of step {step} of {self.num_steps} ({self.settings.choose_by})."
+            note = f"Kept the weights of step {step}, chosen by {self.settings.choose_by}."
             self.directory.card.notes.append(note)
             self.display.say(note)
-        weights: dict[str, Tensor] = self.policy.full_state_dict()
-        parents = () if self.language.card is None else (self.language.card.id,)
-        digest = config_hash(self.config)
-        card = Checkpoint(
-            id=derived_id(self.settings.kind, digest, *parents, step),
-            kind=self.settings.kind,
+        card = self.language.child_card(
+            self.settings.kind,
             step=step,
-            base_model=self.language.folder.name
-            if self.language.card is None
-            else self.language.card.base_model,
-            parents=parents,
-            config_hash=digest,
-            tokenizer_hash=self.language.tokenizer.hash,
-            format_version=self.language.formatter.version,
-            made_by=self.data.made_by,
+            settings_hash=config_hash(self.config),
+            parents=self.directory.card.parents,
+            made_by=self.made_by,
         )
-        self.directory.card.simulated = "simulated" in self.data.made_by
         return save_policy(
             self.directory.path / "checkpoint",
             self.policy.module,
-            weights,
+            self.policy.full_state_dict(),
             card=card,
             format_settings=self.language.formatter.settings,
             tokenizer_files=self.language.folder.path,

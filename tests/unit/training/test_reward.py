@@ -1,0 +1,166 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from fakes.training_data import make_prompt, write_rankings
+from safetensors.torch import load_file
+
+from heedful.core.errors import ConfigError
+from heedful.core.jsonl import read_records, sha256_file
+from heedful.core.metrics import METRICS, read_metrics
+from heedful.core.records import EvalResult, Ranking
+from heedful.core.run import read_card
+from heedful.losses.ranking import ranking_loss
+from heedful.models.checkpoint import load_scalar, read_checkpoint
+from heedful.models.folders import ModelFolder
+from heedful.training import reward
+from heedful.training.batches import TokenPair
+from heedful.training.display import Display
+from heedful.training.examples import RankedExample, read_demonstrations
+from heedful.training.reward import ranking_groups
+from heedful.training.scoring import RewardModel
+
+CPU = torch.device("cpu")
+
+
+def example(*lengths: int) -> RankedExample:
+    """A ranking whose completions, prompt token counted, have these lengths."""
+    ranking = Ranking(
+        id="r",
+        prompt_id="p",
+        completion_ids=tuple(f"c{n}" for n in range(len(lengths))),
+        ranks=tuple(range(1, len(lengths) + 1)),
+        labeller_id="l",
+        made_by="simulated",
+    )
+    pairs = [TokenPair(prompt_ids=[1], completion_ids=[2] * (n - 1)) for n in lengths]
+    return RankedExample(pairs=pairs, ranking=ranking)
+
+
+def test_rankings_stay_whole_within_the_budget():
+    examples = [example(9, 3), example(4, 4, 4), example(30, 2), example(5, 5)]
+    groups = ranking_groups(examples, 24)
+    assert sorted(index for group in groups for index in group) == [0, 1, 2, 3]
+    for group in groups:
+        rows = sum(len(examples[index].pairs) for index in group)
+        width = max(len(pair) for index in group for pair in examples[index].pairs)
+        assert rows * width <= 24 or len(group) == 1
+
+
+def test_it_learns_a_separable_ranking(reward_run: Path):
+    found = read_metrics(reward_run / "metrics.jsonl")
+    assert found[-1]["reward/accuracy"] > 0.95
+    assert found[-1]["reward/loss"] < 0.2
+    assert {name for row in found for name in row} - {"step", "at"} <= METRICS.keys()
+    # Three completions without a tie: three pairs a prompt.
+    assert found[0]["reward/num_pairs"] == 3 * 4
+    results = {r.metric: r for r in read_records(reward_run / "results.jsonl", EvalResult)}
+    assert results["accuracy"].value > 0.9
+    assert results["accuracy"].num_examples == 3 * 4
+    assert results.keys() == {"accuracy", "length_accuracy", "log_loss", "calibration_error"}
+    for name in ("accuracy", "length_accuracy", "log_loss"):
+        assert results[name].ci_low is not None
+        assert results[name].made_by == "simulated"
+    assert (reward_run / "calibration.json").is_file()
+    assert read_card(reward_run).simulated
+
+
+def test_demonstrations_score_zero_on_average_and_still_do_once_reloaded(
+    reward_run: Path, project
+):
+    model = RewardModel.open(str(reward_run), CPU, torch.float32)
+    demonstrations = read_demonstrations(project().data, model.formatter, 0, lambda _: None).train
+    scores = model.score_pairs(demonstrations)
+    assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-5)
+    assert max(map(abs, scores)) > 0.01
+    saved = load_file(reward_run / "checkpoint" / "scalar.safetensors")
+    assert saved["offset"].item() == model.model.offset.item() != 0
+    loaded = load_scalar(ModelFolder("x", reward_run / "checkpoint"))
+    assert loaded.offset.item() == model.model.offset.item()
+
+
+def test_each_completion_is_encoded_once(project, display: Display):
+    config = project(reward={"epochs": 1, "batch_size": 4})
+    run_rows: list[int] = []
+    training = reward._RewardTraining(  # the trainer itself, to watch its trunk
+        config, _started(config), display
+    )
+    training.model.trunk.register_forward_pre_hook(
+        lambda _, __, kwargs: run_rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    metrics = training._step(0)
+    assert sum(run_rows) == 3 * 4
+    assert metrics["reward/num_pairs"] == 3 * 4
+
+
+def _started(config):
+    from heedful.core.run import RunDirectory
+
+    return RunDirectory.start(config.run.dir, kind="reward", seed=0, config=config)
+
+
+def test_the_step_is_the_loss_of_the_whole_batch(project, display: Display):
+    """Microbatches of whole rankings add up to the one loss over all of them."""
+    losses, gradients = [], []
+    for name, budget in (("small", 32), ("large", 4096)):
+        config = project(name, model={"microbatch_tokens": budget}, reward={"batch_size": 12})
+        training = reward._RewardTraining(config, _started(config), display)
+        losses.append(training._step(0)["reward/loss"])
+        gradients.append(read_card(config.run.dir).kind)
+    scores, ranks, groups = training._scores(training.data.train)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert ranking_loss(scores, ranks, groups)[0].item() < losses[0]
+
+
+def test_the_head_begins_near_chance(project, display: Display):
+    config = project(reward={"epochs": 1})
+    reward.train(config, display)
+    first = read_metrics(config.run.dir / "metrics.jsonl")[0]
+    assert first["reward/loss"] == pytest.approx(math.log(2), abs=0.2)
+
+
+def test_without_demonstrations_the_best_ranked_score_zero(project, display: Display):
+    config = project(data={"demonstrations": None})
+    reward.train(config, display)
+    model = RewardModel.open(str(config.run.dir), CPU, torch.float32)
+    from fakes.training_data import WORDS
+
+    numbers = [number for number in range(16) if number % 4 != 3]
+    prompts = [make_prompt(number) for number in numbers]
+    best = [f"good {WORDS[number % len(WORDS)]}" for number in numbers]
+    scores = model.score(prompts, best)
+    assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-4)
+    assert any("best-ranked" in note for note in read_card(config.run.dir).notes)
+
+
+def test_the_same_seed_gives_the_same_bytes(project, display: Display):
+    digests = []
+    for name in ("one", "two"):
+        reward.train(project(name), display)
+        folder = project(name).run.dir / "checkpoint"
+        digests.append([sha256_file(folder / f) for f in ("model.safetensors", "scalar.safetensors")])
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_adapters_are_merged(project, display: Display, base: Path, dtype: str):
+    config = project(model={"lora_rank": 4, "compute_dtype": dtype}, reward={"learning_rate": 0.02})
+    card = reward.train(config, display)
+    assert read_checkpoint(config.run.dir / "checkpoint") == card
+    after = load_file(config.run.dir / "checkpoint" / "model.safetensors")
+    before = load_file(base / "model" / "model.safetensors")
+    assert {f"model.{name}" for name in after} <= before.keys()
+    assert all(tensor.dtype == torch.float32 for tensor in after.values())
+
+
+def test_held_out_rankings_may_be_absent(project, display: Display, tmp_path: Path):
+    folder = write_rankings(tmp_path / "few", count=3)
+    config = project(data={"rankings": folder})
+    reward.train(config, display)
+    assert not (config.run.dir / "results.jsonl").exists()
+
+
+def test_rankings_are_needed(project, display: Display):
+    with pytest.raises(ConfigError, match=r"data\.rankings"):
+        reward.train(project(data={"rankings": None}), display)
