@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -45,9 +46,8 @@ class Settings(BaseModel):
             return value
         missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
         if missing:
-            raise ValueError(
-                f"environment variable {missing[0]} is not set; export it, or write out the path"
-            )
+            message = "environment variable {name} is not set"
+            raise PydanticCustomError("environment", message, {"name": missing[0]})
         return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
     @classmethod
