@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 PLAIN_SECONDS = 15.0
 
@@ -84,14 +85,15 @@ class Display:
             return
         columns = (
             TextColumn("  {task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=self.console.width // 8),
             MofNCompleteColumn(),
             TextColumn(unit),
-            TextColumn("[dim]{task.fields[numbers]}"),
             TextColumn("eta"),
             TimeRemainingColumn(),
+            # Last, so that a narrow terminal cuts these and nothing else.
+            TextColumn("[dim]{task.fields[numbers]}", table_column=Column(no_wrap=True, ratio=1)),
         )
-        with Progress(*columns, console=self.console, transient=True) as live:
+        with Progress(*columns, console=self.console, transient=True, expand=True) as live:
             bar = Bar(self.console, name, total, unit=unit, live=live)
             yield bar
         bar.close()

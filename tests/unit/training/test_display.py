@@ -101,3 +101,14 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_shown_takes_the_metrics_that_are_there() -> None:
     assert shown({"objective/kl": 0.5}, KL="objective/kl", score="objective/score") == {"KL": 0.5}
+
+
+def test_a_narrow_terminal_keeps_the_bar_and_cuts_the_numbers() -> None:
+    out = io.StringIO()
+    shows = Display(Console(file=out, width=60, force_terminal=True, color_system=None))
+    with shows.bar("PPO-ptx", 12, unit="iterations") as bar:
+        bar.move_to(3, score=-0.04707, KL=0.07284, length=12.0, EOS=0.0)
+    drawn = next(line for line in out.getvalue().splitlines() if "score" in line)
+    assert "3/12 iterations eta" in drawn
+    assert "…" in drawn
+    assert "EOS" not in drawn
