@@ -90,10 +90,13 @@ class _Stages:
         return Stage(
             name="data",
             why="Split the embedded prompts by organisation, so that nobody is on both sides.",
-            settings={"python": platform.python_version()},  # whose documentation is the text
+            settings={
+                "python": platform.python_version(),  # whose documentation is the text
+                "demonstrations": self.config.sizes.demonstrations,
+            },
             inputs=list(embedded_files()),
             outputs=[*DATA_FILES, "split.json"],
-            work=lambda folder: write_data(folder, self.display),
+            work=lambda folder: write_data(folder, self.config.sizes.demonstrations, self.display),
         )
 
     def sft(self) -> Stage:

@@ -20,6 +20,9 @@ from heedful.core.settings import (
 class SizeSettings(Settings):
     """How much of everything."""
 
+    demonstrations: int = Field(
+        gt=0, description="Training prompts with a demonstration; the others only have rankings."
+    )
     ranking_prompts: int = Field(gt=0, description="Training prompts whose completions are ranked.")
     min_completions: int = Field(4, ge=2, le=9, description="Fewest completions in a ranking.")
     max_completions: int = Field(9, ge=2, le=9, description="Most completions in a ranking.")

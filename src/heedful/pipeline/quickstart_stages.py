@@ -32,11 +32,23 @@ class Text(BaseModel):
     text: str
 
 
-def write_data(folder: Path, display: Display) -> None:
-    """The embedded data, split by organisation. The split is frozen: no seed moves it."""
+def write_data(folder: Path, num_demonstrations: int, display: Display) -> None:
+    """The embedded data, split by organisation. The split is frozen: no seed moves it.
+
+    Of the training demonstrations `num_demonstrations` are kept: as in the paper, most
+    prompts are ranked and few are answered by hand.
+    """
     prompts, report = split_by_organisation(embedded_prompts(), seed=0)
     write_records(folder / "prompts.jsonl", prompts)
-    write_records(folder / "demonstrations.jsonl", embedded_demonstrations())
+    training = {prompt.id for prompt in prompts if prompt.split == "train"}
+    demonstrations = embedded_demonstrations()
+    kept = [item for item in demonstrations if item.prompt_id in training]
+    random.Random(0).shuffle(kept)
+    chosen = {item.id for item in kept[:num_demonstrations]}
+    write_records(
+        folder / "demonstrations.jsonl",
+        [d for d in demonstrations if d.id in chosen or d.prompt_id not in training],
+    )
     for split in ("train", "validation"):
         texts = [Text(text=text) for text in pretraining_texts(split)]
         write_records(folder / f"pretraining_{split}.jsonl", texts)

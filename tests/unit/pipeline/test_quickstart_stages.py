@@ -13,7 +13,7 @@ from heedful.training.display import Display
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_data(folder, Display(quiet=True))
+    write_data(folder, 100, Display(quiet=True))
     return folder
 
 
@@ -25,10 +25,11 @@ def test_nobody_and_no_text_is_on_two_sides(data: Path) -> None:
 
 
 def test_demonstrations_answer_prompts_of_the_data(data: Path) -> None:
-    prompts = {prompt.id for prompt in read_records(data / "prompts.jsonl", Prompt)}
+    splits = {prompt.id: prompt.split for prompt in read_records(data / "prompts.jsonl", Prompt)}
     demonstrations = read_records(data / "demonstrations.jsonl", Demonstration)
-    assert len(demonstrations) >= 200
-    assert {found.prompt_id for found in demonstrations} <= prompts
+    answered = [splits[found.prompt_id] for found in demonstrations]
+    assert answered.count("train") == 100
+    assert min(answered.count("validation"), answered.count("test")) > 50
 
 
 def test_pretraining_text_is_held_out_too(data: Path) -> None:
@@ -41,7 +42,7 @@ def test_pretraining_text_is_held_out_too(data: Path) -> None:
 
 
 def test_the_split_is_frozen(data: Path, tmp_path: Path) -> None:
-    write_data(tmp_path, Display(quiet=True))
+    write_data(tmp_path, 100, Display(quiet=True))
     assert (tmp_path / "prompts.jsonl").read_bytes() == (data / "prompts.jsonl").read_bytes()
 
 
