@@ -138,6 +138,29 @@ def test_inputs_are_known_by_content(path, tmp_path):
     assert read_card(path).inputs["demonstrations"].sha256 == sha256_file(data)
 
 
+def test_a_folder_is_known_by_its_files(path, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "more").mkdir(parents=True)
+    (folder / "prompts.jsonl").write_text("{}\n")
+    run = start(path)
+    run.add_input("demonstrations", folder)
+    assert run.card.inputs.keys() == {"demonstrations/prompts.jsonl"}
+
+
+def test_a_resumed_run_refuses_inputs_that_have_changed(path, tmp_path):
+    data = tmp_path / "data.jsonl"
+    data.write_text("{}\n")
+    run = start(path)
+    run.add_input("demonstrations", data)
+    data.write_text("{}\n{}\n")
+    run.add_input("demonstrations", data)  # nothing is saved yet: the run begins anew
+    (path / "state").mkdir()
+    run.add_input("demonstrations", data)
+    data.write_text("{}\n")
+    with pytest.raises(CheckpointError, match=r"data\.jsonl has changed since the run"):
+        run.add_input("demonstrations", data)
+
+
 def test_flops_are_two_forward_and_six_trained_per_parameter():
     cost = Cost()
     cost.add_tokens(100, generated=1, scored=2, trained=3)

@@ -78,3 +78,11 @@ def test_only_paths_are_expanded_and_only_braces(monkeypatch):
     monkeypatch.setenv("NAME", "other")
     assert ModelSettings(name="${NAME}").name == "${NAME}"
     assert DataSettings(prompts="$NAME.jsonl").prompts == Path("$NAME.jsonl")
+
+
+def test_pretraining_text_takes_its_places_in_the_batch():
+    settings = SFTSettings(batch_size=16, pretraining_share=0.1)
+    assert (settings.num_pretraining, settings.num_demonstrations) == (2, 14)
+    assert SFTSettings(batch_size=16).num_demonstrations == 16
+    with pytest.raises(ValidationError, match="leaves no room for demonstrations"):
+        SFTSettings(batch_size=1, pretraining_share=0.1)
