@@ -19,6 +19,7 @@ from heedful.core.errors import ConfigError
 from heedful.core.records import Checkpoint
 from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
+from heedful.losses.masked import Metrics
 from heedful.losses.ppo import adapt_kl_coef, explained_variance, policy_loss, value_loss
 from heedful.models.checkpoint import save_policy
 from heedful.models.policy import completion_logprobs
@@ -181,38 +182,7 @@ class _PPO:
         )
         for group in groups:
             part = experience.select([minibatch[index] for index in group])
-            rows = pad_rows([pairs[index] for index in group], models.pad_id, models.device)
-            new = completion_logprobs(
-                models.policy.module,
-                rows.input_ids,
-                rows.prompt_lengths,
-                rows.completion_lengths,
-                num_columns=part.mask.shape[1],
-                temperature=settings.temperature,
-            )
-            loss, found = policy_loss(
-                new.logprobs,
-                part.logprobs,
-                part.advantages,
-                part.mask,
-                clip_range=settings.clip_range,
-                denominator=denominator,
-            )
-            models.policy.backward(loss)
-            add_metrics(metrics, found)
-            values = models.value.module.values(
-                rows.input_ids, rows.prompt_lengths, rows.completion_lengths, part.mask.shape[1]
-            )
-            loss, found = value_loss(
-                values,
-                part.values,
-                part.returns,
-                part.mask,
-                clip_range=settings.value_clip_range,
-                denominator=denominator,
-            )
-            models.value.backward(loss)
-            add_metrics(metrics, found)
+            add_metrics(metrics, self._add_gradients(part, denominator))
         cost = self.directory.card.cost
         num_tokens = sum(len(pair) for pair in pairs)
         cost.add_tokens(models.num_policy_parameters, trained=num_tokens)
@@ -233,6 +203,39 @@ class _PPO:
         metrics["value/grad_norm"] = models.value.step(rates[1])
         models.update_ema()
         return metrics
+
+    def _add_gradients(self, part: Experience, denominator: int) -> Metrics:
+        """A microbatch's share of the clipped losses of policy and value."""
+        settings, models = self.settings, self.models
+        rows = pad_rows(part.pairs, models.pad_id, models.device)
+        lengths = (rows.prompt_lengths, rows.completion_lengths)
+        columns = part.mask.shape[1]
+        new = completion_logprobs(
+            models.policy.module,
+            rows.input_ids,
+            *lengths,
+            num_columns=columns,
+            temperature=settings.temperature,
+        )
+        loss, of_policy = policy_loss(
+            new.logprobs,
+            part.logprobs,
+            part.advantages,
+            part.mask,
+            clip_range=settings.clip_range,
+            denominator=denominator,
+        )
+        models.policy.backward(loss)
+        loss, of_value = value_loss(
+            models.value.module.values(rows.input_ids, *lengths, columns),
+            part.values,
+            part.returns,
+            part.mask,
+            clip_range=settings.value_clip_range,
+            denominator=denominator,
+        )
+        models.value.backward(loss)
+        return of_policy | of_value
 
     def _add_pretraining_gradient(self, num_episodes: int, iteration: int, update: int) -> float:
         """The ptx term: ptx_coef times the mean loss over pretraining tokens."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from heedful.core.protocols import Generated
 from heedful.core.records import Prompt
 from heedful.core.run import Cost
-from heedful.core.settings import Project
+from heedful.core.settings import PPOSettings, Project
 from heedful.core.statistics import pearson
 from heedful.losses.masked import masked_mean, masked_whiten
 from heedful.losses.ppo import generalised_advantages, kl_estimates, place_rewards, score_penalty
@@ -90,19 +90,13 @@ def collect(
     sampled_at = time.monotonic()
     columns = max(len(pair.completion_ids) for pair in pairs)
     old, ref, values, entropy, mask = _passes(models, pairs, columns, config)
-    found_scores = models.scores(prompts, pairs, generated)
-    scores = torch.tensor(found_scores, dtype=torch.float32, device=models.device)
+    scores = torch.tensor(models.scores(prompts, pairs, generated), device=models.device)
     ended = torch.tensor([g.finish_reason == "stop" for g in generated], device=models.device)
-    penalised = score_penalty(
-        scores, ended, settings.missing_eos_score if settings.missing_eos == "penalise" else None
-    )
+    penalty = settings.missing_eos_score if settings.missing_eos == "penalise" else None
+    penalised = score_penalty(scores, ended, penalty)
     kl = kl_estimates(old, ref, mask)
     rewards = place_rewards(penalised, kl.k1, mask, kl_coef)
-    advantages, returns = generalised_advantages(
-        rewards, values, mask, discount=settings.discount, gae_lambda=settings.gae_lambda
-    )
-    if settings.whiten_advantages:
-        advantages = masked_whiten(advantages, mask)
+    advantages, returns = _advantages(rewards, values, mask, settings)
     models.count_sampled(cost, pairs)
     cost.add_tokens(models.num_value_parameters, scored=sum(len(pair) for pair in pairs))
     lengths = [float(len(pair.completion_ids)) for pair in pairs]
@@ -114,7 +108,7 @@ def collect(
         "objective/entropy": float(masked_mean(entropy, mask)),
         "objective/length": sum(lengths) / len(lengths),
         "objective/eos_rate": float(ended.float().mean()),
-        "objective/score_length_correlation": pearson(found_scores, lengths),
+        "objective/score_length_correlation": pearson(scores.tolist(), lengths),
         "policy/sampling_gap": _sampling_gap(generated, old, mask),
         "time/rollout": sampled_at - started,
         "time/scoring": time.monotonic() - sampled_at,
@@ -128,6 +122,21 @@ def collect(
         mask=mask,
     )
     return experience, metrics
+
+
+def _advantages(
+    rewards: Float[Tensor, "B C"],
+    values: Float[Tensor, "B C"],
+    mask: Bool[Tensor, "B C"],
+    settings: PPOSettings,
+) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
+    """Advantages, whitened where the settings say so, and returns."""
+    advantages, returns = generalised_advantages(
+        rewards, values, mask, discount=settings.discount, gae_lambda=settings.gae_lambda
+    )
+    if settings.whiten_advantages:
+        advantages = masked_whiten(advantages, mask)
+    return advantages, returns
 
 
 @torch.no_grad()
