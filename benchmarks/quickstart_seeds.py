@@ -46,7 +46,7 @@ def main() -> None:
     if failed:
         table += f"\nFailed (see the logs): {failed}\n"
     write_text_atomic(arguments.folder / "seeds.md", table)
-    print(table)
+    sys.stdout.write(table)
 
 
 def seed_table(runs: dict[int, Path]) -> str:
@@ -63,7 +63,8 @@ def seed_table(runs: dict[int, Path]) -> str:
         for seed, folder in runs.items()
     }
     names = [name for name in MODELS if name != "sft"]
-    header = ["seed", *(MODELS[name] for name in names), "pretraining loss PPO / PPO-ptx", "minutes"]
+    labels = [MODELS[name] for name in names]
+    header = ["seed", *labels, "pretraining loss PPO / PPO-ptx", "minutes"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for seed, found in results.items():
         wins = [f"{found[name, 'win_rate_vs_sft', 'win_rate'].value:.1%}" for name in names]

@@ -156,8 +156,6 @@ def _config_error(model: type[BaseModel], error: ValidationError, origins: Origi
             lines.append(f"`{name}`: {message}{at}")
             if detail["type"].endswith(("_type", "_parsing")):
                 hints.append('Values are TOML: 0.5, 3, true, "text", ["a", "b"].')
-            if detail["type"] == "environment":
-                hints.append("Export the variable, or write out the path.")
     return ConfigError("; ".join(lines), " ".join(dict.fromkeys(hints)) or None)
 
 

@@ -19,7 +19,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -46,8 +45,9 @@ class Settings(BaseModel):
             return value
         missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
         if missing:
-            message = "environment variable {name} is not set"
-            raise PydanticCustomError("environment", message, {"name": missing[0]})
+            raise ValueError(
+                f"environment variable {missing[0]} is not set: export it, or write out the path"
+            )
         return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
     @classmethod
