@@ -48,9 +48,7 @@ def test_pairs_are_judged_by_the_difference_of_scores(model, examples):
 
 def test_ties_are_left_out(model, examples):
     tied = [
-        RankedExample(
-            pairs=one.pairs, ranking=one.ranking.model_copy(update={"ranks": (1, 1, 2)})
-        )
+        RankedExample(pairs=one.pairs, ranking=one.ranking.model_copy(update={"ranks": (1, 1, 2)}))
         for one in examples
     ]
     assert len(judge_pairs(model, tied)) == 2 * len(examples)
