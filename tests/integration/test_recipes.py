@@ -50,9 +50,8 @@ def test_without_the_variable_a_recipe_says_so(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HEEDFUL_DATA", raising=False)
-    with pytest.raises(ConfigError, match="environment variable HEEDFUL_DATA is not set") as error:
+    with pytest.raises(ConfigError, match="HEEDFUL_DATA is not set: export it"):
         load_config(Project, [recipe], ["run.dir=x"])
-    assert error.value.hint == "Export the variable, or write out the path."
 
 
 @pytest.fixture(scope="module")
