@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
     ),
     # Reward model
     "reward/loss": Metric("nats", "K-wise ranking loss, mean over prompts", "lower"),
-    "reward/accuracy": Metric("share", "Strict pairs that the reward model orders right", "higher"),
+    "reward/accuracy": Metric("share", "Strict pairs ordered right, mean over prompts", "higher"),
     "reward/margin": Metric("score", "Mean score difference of preferred and other completion"),
     "reward/num_pairs": Metric("pairs", "Strict pairs in the step"),
     "validation/reward_loss": Metric("nats", "Ranking loss on held-out rankings", "lower"),

@@ -63,15 +63,6 @@ def ranking_loss(
     return loss, metrics
 
 
-def pair_table(
-    scores: Float[Tensor, " N"], ranks: Int[Tensor, " N"], groups: Int[Tensor, " N"]
-) -> tuple[Float[Tensor, " M"], Int[Tensor, " M"]]:
-    """For each of the M strict pairs, the difference s_w - s_l and the pair's group."""
-    winners, losers = _strict_pairs(ranks, groups).nonzero(as_tuple=True)
-    scores = at_least_float32(scores)
-    return scores[winners] - scores[losers], groups[winners]
-
-
 def _strict_pairs(ranks: Int[Tensor, " N"], groups: Int[Tensor, " N"]) -> Bool[Tensor, "N N"]:
     """True at [w, l] where w and l belong to one prompt and w is ranked strictly better."""
     return (groups[:, None] == groups[None, :]) & (ranks[:, None] < ranks[None, :])

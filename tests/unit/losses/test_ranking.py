@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heedful.losses.ranking import pair_table, ranking_loss
+from heedful.losses.ranking import ranking_loss
 
 # Prompts of a microbatch: for each, the (score, rank) of its completions.
 finite = st.floats(-20, 20)
@@ -182,18 +182,6 @@ def test_bfloat16_scores_are_compared_in_float32():
     loss, _ = ranking_loss(scores, torch.tensor([1, 2]), torch.tensor([0, 0]))
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(pairwise(1.0, 0.0))
-
-
-@given(prompts)
-def test_pair_table_lists_every_strict_pair(batch):
-    differences, pair_groups = pair_table(*tensors(batch, first_group=5))
-    listed = sorted(zip(pair_groups.tolist(), differences.tolist(), strict=True))
-    expected = sorted(
-        (5 + group, better - worse)
-        for group, prompt in enumerate(batch)
-        for better, worse in strict_pairs(prompt)
-    )
-    assert listed == expected
 
 
 def test_metrics_carry_no_graph():
