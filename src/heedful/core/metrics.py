@@ -31,7 +31,6 @@ METRICS: dict[str, Metric] = {
     "progress/step": Metric("steps", "Optimiser steps (SFT, RM) or PPO iterations done"),
     "progress/epoch": Metric("epochs", "Passes over the training data so far"),
     "progress/seconds": Metric("s", "Wall-clock time since the run started, pauses left out"),
-    "progress/tokens": Metric("tokens", "Tokens trained on so far, padding not counted"),
     "progress/tokens_per_second": Metric(
         "tokens/s", "Training tokens over wall-clock time of the step", "higher"
     ),
@@ -48,9 +47,6 @@ METRICS: dict[str, Metric] = {
     "validation/loss": Metric(
         "nats/token", "Mean negative log-likelihood of held-out completion tokens", "lower"
     ),
-    "validation/pretrain_loss": Metric(
-        "nats/token", "Mean negative log-likelihood of held-out pretraining text", "lower"
-    ),
     "validation/score": Metric(
         "score", "Mean reward model score of samples on held-out prompts", "higher"
     ),
@@ -59,8 +55,6 @@ METRICS: dict[str, Metric] = {
     "reward/accuracy": Metric("share", "Strict pairs ordered right, mean over prompts", "higher"),
     "reward/margin": Metric("score", "Mean score difference of preferred and other completion"),
     "reward/num_pairs": Metric("pairs", "Strict pairs in the step"),
-    "validation/reward_loss": Metric("nats", "Ranking loss on held-out rankings", "lower"),
-    "validation/reward_accuracy": Metric("share", "Held-out strict pairs ordered right", "higher"),
     # PPO: the objective
     "objective/score": Metric(
         "score", "Mean reward model score of the rollouts, before penalties", "higher"
@@ -80,9 +74,6 @@ METRICS: dict[str, Metric] = {
     "objective/eos_rate": Metric("share", "Rollouts that ended by themselves"),
     "objective/score_length_correlation": Metric(
         "", "Pearson correlation of score and length over the rollouts"
-    ),
-    "objective/gold": Metric(
-        "score", "Mean held-out gold score of the fixed evaluation prompts", "higher"
     ),
     # PPO: the policy and value updates
     "policy/loss": Metric("", "Clipped surrogate loss"),

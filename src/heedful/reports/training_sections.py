@@ -39,12 +39,8 @@ class Panel:
 
 SFT_PANELS = (Panel(metric="language/loss", title="SFT loss", held_out="validation/loss"),)
 REWARD_PANELS = (
-    Panel(metric="reward/loss", title="Reward model loss", held_out="validation/reward_loss"),
-    Panel(
-        metric="reward/accuracy",
-        title="Reward model accuracy",
-        held_out="validation/reward_accuracy",
-    ),
+    Panel(metric="reward/loss", title="Reward model loss"),
+    Panel(metric="reward/accuracy", title="Reward model accuracy"),
 )
 PPO_PANELS = (
     Panel(metric="objective/score", title="Score", held_out="validation/score"),
@@ -54,7 +50,7 @@ PPO_PANELS = (
     Panel(metric="objective/entropy", title="Entropy"),
     Panel(metric="value/explained_variance", title="Value: explained variance"),
     Panel(metric="policy/clipfrac", title="Clipped tokens"),
-    Panel(metric="ptx/loss", title="Pretraining loss", held_out="validation/pretrain_loss"),
+    Panel(metric="ptx/loss", title="Pretraining loss"),
 )
 _LENGTH_BASELINE = (SERIES["start"], "Longer one wins")
 _STAGES = (
