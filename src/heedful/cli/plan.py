@@ -103,7 +103,7 @@ def _ppo(config: Project) -> Numbers:
         "tokens trained on": f"at most {passes * longest:,}",
     }
     if ppo.ptx_coef:
-        examples = round(passes * ppo.ptx_ratio)
+        examples = ppo.num_ptx * ppo.num_optimiser_steps
         numbers["pretraining tokens"] = f"{examples * ppo.ptx_tokens:,}"
     return numbers
 

@@ -331,6 +331,11 @@ class PPOSettings(OptimSettings):
         return self.episodes // self.rollout_batch_size
 
     @property
+    def num_ptx(self) -> int:
+        """Pretraining examples in each policy update of PPO-ptx."""
+        return math.ceil(self.ptx_ratio * self.minibatch_size)
+
+    @property
     def num_optimiser_steps(self) -> int:
         """Policy updates in the whole run."""
         return (

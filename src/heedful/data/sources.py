@@ -28,7 +28,7 @@ from heedful.core.records import (
 from heedful.data import instruction_formats, oasst, own_records, preference_formats
 from heedful.data.hub import HUB_PREFIX, read_hub_rows
 from heedful.data.items import Answer, FieldError, Item, ReadRow, Row, UnusableError
-from heedful.data.texts import load_texts
+from heedful.data.texts import cut_passages, load_texts
 
 __all__ = [
     "FORMATS",
@@ -37,6 +37,7 @@ __all__ = [
     "ReadOptions",
     "Reject",
     "Rejects",
+    "cut_passages",
     "load_demonstrations",
     "load_prompts",
     "load_rankings",

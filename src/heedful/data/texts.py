@@ -1,6 +1,6 @@
 """Plain documents for the pretraining mix: text files, and rows with a text column."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from heedful.core.errors import DataError
@@ -31,6 +31,23 @@ def load_texts(path: Path | str, *, separator: str | None = None) -> list[str]:
     if not texts:
         raise DataError(f"{path}: holds no text", "Check the path.")
     return texts
+
+
+def cut_passages(texts: Iterable[str], num_characters: int) -> list[str]:
+    """Cut texts into passages of at most `num_characters`, after white space where there is some.
+
+    Nothing is lost: the passages of a text joined are the text.
+    """
+    passages = []
+    for text in texts:
+        start = 0
+        while start < len(text):
+            end = start + num_characters
+            if end < len(text):
+                end = max(text.rfind(" ", start, end), text.rfind("\n", start, end)) + 1 or end
+            passages.append(text[start:end])
+            start = end
+    return passages
 
 
 def _documents(path: Path, separator: str | None) -> Iterator[str]:

@@ -18,6 +18,7 @@ from heedful.data.formatting import PromptFormatter
 from heedful.data.sources import (
     ReadOptions,
     Rejects,
+    cut_passages,
     load_demonstrations,
     load_prompts,
     load_rankings,
@@ -29,6 +30,9 @@ from heedful.training.batches import TokenPair, pretraining_pairs
 
 Say = Callable[[str], None]
 T = TypeVar("T")
+
+_PASSAGE_CHARACTERS = 32  # of text for each token of an example: some eight examples a passage
+_PASSAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +209,31 @@ def read_prompts(
 
 
 def read_pretraining(
-    path: Path | None, tokenizer: TextTokenizer, num_tokens: int
+    path: Path | None,
+    tokenizer: TextTokenizer,
+    num_tokens: int,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> list[TokenPair]:
-    """Pretraining examples of `num_tokens` tokens from a file of texts."""
+    """Pretraining examples of `num_tokens` tokens from a file of texts.
+
+    With a `limit`, passages are drawn at random from the whole file, and no more of it is
+    tokenised than the examples need: a shelf of books costs no more than a page.
+    """
     texts = load_texts(required(path, "data.pretraining"))
-    pairs = pretraining_pairs(tokenizer.encode_batch(texts), num_tokens)
+    passages = cut_passages(texts, _PASSAGE_CHARACTERS * num_tokens)
+    if limit is not None:
+        random.Random(seed).shuffle(passages)
+    pairs: list[TokenPair] = []
+    for start in range(0, len(passages), _PASSAGES_AT_ONCE):
+        if limit is not None and len(pairs) >= limit:
+            break
+        chosen = passages[start : start + _PASSAGES_AT_ONCE]
+        pairs += pretraining_pairs(tokenizer.encode_batch(chosen), num_tokens)
     if not pairs:
         raise DataError(f"{path}: no pretraining text of at least {num_tokens // 4} tokens")
-    return pairs
+    return pairs[:limit]
 
 
 def _options(data: DataSettings, rejects: Rejects) -> ReadOptions:

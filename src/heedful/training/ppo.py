@@ -10,7 +10,6 @@ value model begun from the reward model. What is written where is in `ppo_rollou
 (sampling and scoring) and `ppo_models` (the networks); this module is the algorithm.
 """
 
-import math
 import time
 from typing import Any
 
@@ -77,7 +76,11 @@ class _PPO:
         if self.settings.ptx_coef:
             record_inputs(run, config.data, "pretraining")
             self.pretraining = read_pretraining(
-                config.data.pretraining, self.models.language.tokenizer, self.settings.ptx_tokens
+                config.data.pretraining,
+                self.models.language.tokenizer,
+                self.settings.ptx_tokens,
+                limit=self.settings.num_ptx * self.settings.num_optimiser_steps,
+                seed=config.run.seed,
             )
         self.kl_coef = self.settings.kl_coef
 
@@ -188,7 +191,7 @@ class _PPO:
         cost.add_tokens(models.num_policy_parameters, trained=num_tokens)
         cost.add_tokens(models.num_value_parameters, trained=num_tokens)
         if settings.ptx_coef:
-            metrics["ptx/loss"] = self._add_pretraining_gradient(len(minibatch), iteration, update)
+            metrics["ptx/loss"] = self._add_pretraining_gradient(iteration, update)
         rates = [
             warmup_rate(
                 iteration,
@@ -237,10 +240,10 @@ class _PPO:
         models.value.backward(loss)
         return of_policy | of_value
 
-    def _add_pretraining_gradient(self, num_episodes: int, iteration: int, update: int) -> float:
+    def _add_pretraining_gradient(self, iteration: int, update: int) -> float:
         """The ptx term: ptx_coef times the mean loss over pretraining tokens."""
         settings = self.settings
-        count = math.ceil(settings.ptx_ratio * num_episodes)
+        count = settings.num_ptx
         updates_per_iteration = (
             settings.inner_epochs * settings.rollout_batch_size // settings.minibatch_size
         )

@@ -65,11 +65,19 @@ class _SFT:
             )
         record_inputs(run, config.data, "demonstrations")
         self.data = self._read()
+        self.num_steps = max(
+            1,
+            round(self.settings.epochs * len(self.data.train) / self.settings.num_demonstrations),
+        )
         self.pretraining: list[TokenPair] = []
         if self.settings.pretraining_share:
             record_inputs(run, config.data, "pretraining")
             self.pretraining = read_pretraining(
-                config.data.pretraining, self.language.tokenizer, self.settings.pretraining_tokens
+                config.data.pretraining,
+                self.language.tokenizer,
+                self.settings.pretraining_tokens,
+                limit=self.settings.num_pretraining * self.num_steps,
+                seed=config.run.seed,
             )
         self.judge: RewardModel | None = None
         if self.settings.reward_model is not None:
@@ -96,10 +104,6 @@ class _SFT:
                 seed=config.run.seed,
             )
         self.policy = Trainable(model, dtype, self.settings)
-        self.num_steps = max(
-            1,
-            round(self.settings.epochs * len(self.data.train) / self.settings.num_demonstrations),
-        )
         self.best: dict[str, Any] = {"value": math.inf, "step": 0, "masters": None}
 
     def _read(self) -> Demonstrations:

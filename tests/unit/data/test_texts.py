@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heedful.core.errors import DataError
-from heedful.data.texts import load_texts
+from heedful.data.texts import cut_passages, load_texts
 
 
 def test_text_files(tmp_path: Path) -> None:
@@ -46,3 +48,16 @@ def test_real_texts(real_data: Path) -> None:
     wiki = real_data / "pretrain" / "wikitext2_valid.txt"
     assert len(load_texts(wiki)) == 1
     assert len(load_texts(wiki, separator="\n \n")) > 1000
+
+
+@given(st.lists(st.text(alphabet="ab \n")), st.integers(1, 9))
+def test_passages_lose_nothing_and_keep_to_their_size(texts: list[str], size: int) -> None:
+    passages = cut_passages(texts, size)
+    assert "".join(passages) == "".join(texts)
+    assert all(0 < len(passage) <= size for passage in passages)
+
+
+def test_passages_end_after_white_space() -> None:
+    assert cut_passages(["one two three", "unbreakable"], 6) == [
+        "one ", "two ", "three", "unbrea", "kable",
+    ]  # fmt: skip

@@ -149,6 +149,25 @@ def test_pretraining_text(tmp_path, base):
     assert all(len(pair.prompt_ids) == 1 for pair in pairs)
 
 
+def test_a_limit_draws_from_the_whole_file_and_tokenises_no_more_than_needed(
+    tmp_path, base, monkeypatch
+):
+    tokenizer = TextTokenizer.from_dir(base / "model")
+    path = write_texts(tmp_path / "t.jsonl", count=300)
+    seen = []
+    encode = TextTokenizer.encode_batch
+    monkeypatch.setattr(
+        TextTokenizer,
+        "encode_batch",
+        lambda self, texts: seen.extend(texts) or encode(self, texts),
+    )
+    pairs = read_pretraining(path, tokenizer, 4, limit=10, seed=3)
+    assert len(pairs) == 10
+    assert len(seen) == 64
+    assert pairs == read_pretraining(path, tokenizer, 4, limit=10, seed=3)
+    assert pairs != read_pretraining(path, tokenizer, 4, limit=10, seed=4)
+
+
 class TestInputs:
     def test_every_file_is_recorded_by_content(self, tmp_path, project):
         folder = write_demonstrations(tmp_path / "d", count=2)
