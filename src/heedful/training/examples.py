@@ -47,9 +47,10 @@ class Demonstrations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedExample:
-    """K formatted completions of one prompt, and their ranks."""
+    """K formatted completions of one prompt, who wrote each (checkpoint ids), and their ranks."""
 
     pairs: list[TokenPair]
+    sources: tuple[str, ...]
     ranking: Ranking
 
 
@@ -167,7 +168,8 @@ def read_rankings(data: DataSettings, formatter: PromptFormatter, seed: int, say
         elif len(set(item.ranks)) == 1:
             num_tied += 1
         elif split is not None:
-            by_split[split].append(RankedExample(pairs=whole, ranking=item))
+            sources = tuple(completions[name].checkpoint_id for name in item.completion_ids)
+            by_split[split].append(RankedExample(pairs=whole, sources=sources, ranking=item))
     if num_dropped or num_tied:
         say(f"{num_dropped} rankings left out as over-long, {num_tied} as one single tie.")
     by_split["train"] = limited(by_split["train"], data.limit, seed)

@@ -31,7 +31,7 @@ from heedful.training.examples import (
     record_inputs,
 )
 from heedful.training.loop import Loop, StepMetrics, Trainable, add_metrics, cosine_rate, prepare
-from heedful.training.reward_evaluation import evaluate_reward_model
+from heedful.training.reward_evaluation import SourceScore, evaluate_reward_model
 from heedful.training.scoring import RewardModel
 
 
@@ -116,8 +116,7 @@ class _RewardTraining:
                 metrics = self._step(step)
                 shown = {"loss": metrics["reward/loss"], "accuracy": metrics["reward/accuracy"]}
                 loop.log(step, metrics, shown)
-            self._centre()
-            return self._save()
+            return self._save(self._centre())
 
     def _step(self, step: int) -> StepMetrics:
         settings = self.settings
@@ -162,14 +161,16 @@ class _RewardTraining:
             torch.tensor(groups, device=self.device),
         )
 
-    def _centre(self) -> None:
-        """Shift scores so that demonstrations have mean 0 (section 3.5)."""
+    def _centre(self) -> list[SourceScore]:
+        """Shift scores so that demonstrations have mean 0 (section 3.5); returns theirs."""
         self.model.offset.zero_()
         scores = self._scorer().score_pairs(self.demonstrations)
-        self.model.offset.fill_(sum(scores) / len(scores))
+        mean = sum(scores) / len(scores)
+        self.model.offset.fill_(mean)
         self.directory.card.cost.add_tokens(
             self.num_parameters, scored=sum(len(pair) for pair in self.demonstrations)
         )
+        return [SourceScore(source="demonstrations", score=score - mean) for score in scores]
 
     def _scorer(self) -> RewardModel:
         return RewardModel(
@@ -190,16 +191,18 @@ class _RewardTraining:
             made_by=self.data.made_by,
         )
 
-    def _save(self) -> Checkpoint:
+    def _save(self, scores: list[SourceScore]) -> Checkpoint:
         if self.data.validation:
             evaluation = evaluate_reward_model(
                 self._scorer(), self.data.validation, self.config.run.seed
             )
             write_records(self.directory.path / "results.jsonl", evaluation.results)
+            scores = scores + evaluation.scores
             write_json_atomic(self.directory.path / "calibration.json", evaluation.calibration)
             self.display.say(evaluation.summary())
         else:
             self.display.say("No held-out rankings: the reward model's accuracy is not measured.")
+        write_records(self.directory.path / "scores.jsonl", scores)
         return save_scalar(
             self.directory.path / "checkpoint",
             self.model,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from heedful.core.records import EvalResult
+from heedful.core.records import EvalResult, Record
 from heedful.core.statistics import (
     Interval,
     bootstrap_interval,
@@ -50,11 +50,19 @@ class JudgedPair:
         return -math.log(max(likely, 1e-12))
 
 
+class SourceScore(Record):
+    """The score of a completion, and who wrote it: a checkpoint id, or `demonstrations`."""
+
+    source: str
+    score: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardEvaluation:
-    """Held-out numbers of a reward model."""
+    """Held-out numbers of a reward model, and the scores behind them."""
 
     results: list[EvalResult]
+    scores: list[SourceScore]
     calibration: dict[str, Any]
 
     def summary(self) -> str:
@@ -74,14 +82,13 @@ class RewardEvaluation:
         )
 
 
-def judge_pairs(model: RewardModel, examples: Sequence[RankedExample]) -> list[JudgedPair]:
-    """Every strict pair of the held-out rankings with the model's probability for it."""
-    flat = [pair for example in examples for pair in example.pairs]
-    scores = iter(model.score_pairs(flat))
+def judge_pairs(examples: Sequence[RankedExample], scores: Sequence[float]) -> list[JudgedPair]:
+    """Every strict pair of the rankings with its probability; `scores` of all completions."""
+    remaining = iter(scores)
     judged = []
     for example in examples:
         members = [
-            (next(scores), rank, len(pair.completion_ids))
+            (next(remaining), rank, len(pair.completion_ids))
             for pair, rank in zip(example.pairs, example.ranking.ranks, strict=True)
         ]
         for (score, rank, length), (other_score, other_rank, other_length) in combinations(
@@ -106,7 +113,9 @@ def evaluate_reward_model(
     model: RewardModel, examples: Sequence[RankedExample], seed: int
 ) -> RewardEvaluation:
     """Accuracy, log-loss, calibration and the length baseline on held-out rankings."""
-    judged = judge_pairs(model, examples)
+    scores = model.score_pairs([pair for example in examples for pair in example.pairs])
+    sources = [source for example in examples for source in example.sources]
+    judged = judge_pairs(examples, scores)
     prompts = [pair.prompt_id for pair in judged]
     bins = calibration_bins(
         [pair.probability for pair in judged], [pair.first_wins for pair in judged]
@@ -140,4 +149,11 @@ def evaluate_reward_model(
         "num_pairs": len(judged),
         "num_prompts": len(set(prompts)),
     }
-    return RewardEvaluation(results=results, calibration=calibration)
+    return RewardEvaluation(
+        results=results,
+        scores=[
+            SourceScore(source=source, score=score)
+            for source, score in zip(sources, scores, strict=True)
+        ],
+        calibration=calibration,
+    )

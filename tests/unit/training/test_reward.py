@@ -20,6 +20,7 @@ from heedful.training.batches import TokenPair
 from heedful.training.display import Display
 from heedful.training.examples import RankedExample, read_demonstrations
 from heedful.training.reward import ranking_groups
+from heedful.training.reward_evaluation import SourceScore
 from heedful.training.scoring import RewardModel
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def example(*lengths: int) -> RankedExample:
         made_by="simulated",
     )
     pairs = [TokenPair(prompt_ids=[1], completion_ids=[2] * (n - 1)) for n in lengths]
-    return RankedExample(pairs=pairs, ranking=ranking)
+    return RankedExample(pairs=pairs, sources=("m",) * len(pairs), ranking=ranking)
 
 
 def test_rankings_stay_whole_within_the_budget():
@@ -47,6 +48,13 @@ def test_rankings_stay_whole_within_the_budget():
         rows = sum(len(examples[index].pairs) for index in group)
         width = max(len(pair) for index in group for pair in examples[index].pairs)
         assert rows * width <= 24 or len(group) == 1
+
+
+def test_scores_are_kept_by_source_and_demonstrations_have_mean_0(reward_run):
+    scores = read_records(reward_run / "scores.jsonl", SourceScore)
+    mine = [found.score for found in scores if found.source == "demonstrations"]
+    assert sum(mine) / len(mine) == pytest.approx(0, abs=1e-5)
+    assert len({found.source for found in scores}) > 1
 
 
 def test_it_learns_a_separable_ranking(reward_run: Path):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def pair(probability: float, *, first_wins: bool) -> JudgedPair:
     )
 
 
+def judged_by(model, examples):
+    return judge_pairs(examples, model.score_pairs([p for one in examples for p in one.pairs]))
+
+
 def test_right_wrong_and_undecided():
     assert pair(0.9, first_wins=True).correct == 1
     assert pair(0.9, first_wins=False).correct == 0
@@ -35,7 +40,7 @@ def test_right_wrong_and_undecided():
 
 
 def test_pairs_are_judged_by_the_difference_of_scores(model, examples):
-    judged = judge_pairs(model, examples)
+    judged = judged_by(model, examples)
     assert len(judged) == 3 * len(examples)
     first = examples[0]
     scores = model.score_pairs(first.pairs)
@@ -48,21 +53,18 @@ def test_pairs_are_judged_by_the_difference_of_scores(model, examples):
 
 def test_ties_are_left_out(model, examples):
     tied = [
-        RankedExample(pairs=one.pairs, ranking=one.ranking.model_copy(update={"ranks": (1, 1, 2)}))
+        replace(one, ranking=one.ranking.model_copy(update={"ranks": (1, 1, 2)}))
         for one in examples
     ]
-    assert len(judge_pairs(model, tied)) == 2 * len(examples)
+    assert len(judged_by(model, tied)) == 2 * len(examples)
 
 
 def test_the_longer_one_as_a_baseline(model, examples):
     lengths = [len(pair.completion_ids) for pair in examples[0].pairs]
     by_length = sorted(range(3), key=lambda n: -lengths[n])
     ranks = tuple(by_length.index(n) + 1 for n in range(3))
-    example = RankedExample(
-        pairs=examples[0].pairs,
-        ranking=examples[0].ranking.model_copy(update={"ranks": ranks}),
-    )
-    for judged in judge_pairs(model, [example]):
+    example = replace(examples[0], ranking=examples[0].ranking.model_copy(update={"ranks": ranks}))
+    for judged in judged_by(model, [example]):
         assert judged.longer_wins in (0.5, 1.0)
 
 
@@ -72,6 +74,9 @@ def test_the_sentence_has_the_numbers_and_their_intervals(model, examples):
     assert f"{numbers['accuracy'].value:.1%} (" in evaluation.summary()
     assert f"{numbers['length_accuracy'].value:.1%} (" in evaluation.summary()
     assert "chance 0.693" in evaluation.summary()
+    assert [found.source for found in evaluation.scores] == [
+        source for one in examples for source in one.sources
+    ]
     assert {result.seed for result in evaluation.results} == {3}
     assert {result.checkpoint_id for result in evaluation.results} == {model.card.id}
     bins = evaluation.calibration["bins"]
