@@ -1,5 +1,6 @@
 """Splits by user, organisation and text."""
 
+import hashlib
 import random
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import Prompt
+from heedful.data.embedded_data import embedded_prompts
 from heedful.data.split import report_split, split_by_organisation, with_splits
 
 MakePrompt = Callable[..., Prompt]
@@ -104,3 +106,13 @@ def test_a_split_that_only_some_prompts_name_is_an_error(make_prompt: MakePrompt
     some = [make_prompt("a", id="p0", split="train"), make_prompt("b", id="p1")]
     with pytest.raises(DataError, match="1 of 2 prompts name a split"):
         with_splits(some, 0.1, seed=0)
+
+
+FROZEN = {0: "3f61c20f7bc8b63d", 1: "0202a51c4b4d1091", 7: "574900f43e8a3af1"}
+
+
+@pytest.mark.parametrize(("seed", "digest"), FROZEN.items())
+def test_the_split_of_the_embedded_prompts_is_frozen(seed: int, digest: str) -> None:
+    placed, _ = split_by_organisation(embedded_prompts(), seed=seed)
+    lines = "\n".join(f"{prompt.id} {prompt.split}" for prompt in placed)
+    assert hashlib.sha256(lines.encode()).hexdigest()[:16] == digest
