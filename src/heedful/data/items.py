@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from heedful.core.records import MadeBy, Turn, UseCase
+from heedful.core.records import Example, MadeBy, Turn, UseCase
 
 Row = dict[str, Any]
 _ROLES = {"human": "user", "prompter": "user", "developer": "system"}
@@ -55,15 +55,24 @@ class Item:
         key: Tells the items of one row apart.
         author: Who asked, where the data says so.
         group: What must not be torn apart by a split, such as a conversation tree.
+        organisation: Of the author, where the data names it.
+        application: The application for access whose use case this is.
+        licence: Of this item, where the data says so; else the file's.
+        source: Where it comes from, when not simply the format and the file.
     """
 
     instruction: str
     context: str | None = None
+    examples: tuple[Example, ...] = ()
     turns: tuple[Turn, ...] = ()
     answers: tuple[Answer, ...] = ()
     key: str = ""
     author: str | None = None
     group: str | None = None
+    organisation: str | None = None
+    application: str | None = None
+    licence: str | None = None
+    source: str | None = None
     created_at: datetime | None = None
     use_case: UseCase | None = None
     tags: tuple[str, ...] = ()
@@ -104,7 +113,7 @@ def read_turns(value: object, field: str) -> list[Turn]:
         role = message.get("role")
         role = _ROLES.get(role, role) if isinstance(role, str) else role
         if role not in ("system", "user", "assistant"):
-            raise FieldError(f"{here}.role", f"{role!r} is not system, user or assistant")
+            raise FieldError(f"{here}.role", "not system, user or assistant")
         content = message.get("content")
         if not isinstance(content, str):
             raise FieldError(f"{here}.content", "expected text, not images or tool calls")

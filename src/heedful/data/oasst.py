@@ -43,7 +43,7 @@ def read_tree(row: Row, languages: Collection[str] | None = None) -> Iterator[It
                 tags=(f"language:{message['lang']}",) if message.get("lang") else (),
             )
         elif role != "assistant":
-            raise FieldError("role", f"{role!r} is not prompter or assistant")
+            raise FieldError("role", "not prompter or assistant")
         said = Turn(role="user" if role == "prompter" else "assistant", text=text)
         waiting += [(reply, (*path, said)) for reply in reversed(replies)]
 
@@ -88,7 +88,7 @@ def _replies(message: Row) -> list[Row]:
 def _answer(reply: Row) -> Answer:
     rank = reply.get("rank")
     if rank is not None and (not isinstance(rank, int | float) or rank < 0 or rank != int(rank)):
-        raise FieldError("rank", f"expected a count from 0, found {rank!r}")
+        raise FieldError("rank", "expected a count from 0")
     return Answer(
         text=text_field(reply, "text"),
         rank=None if rank is None else int(rank) + 1,
@@ -105,4 +105,4 @@ def _date(message: Row) -> datetime | None:
     try:
         return datetime.fromisoformat(value)
     except ValueError as error:
-        raise FieldError("created_date", f"{value!r} is not a date") from error
+        raise FieldError("created_date", "not a date") from error

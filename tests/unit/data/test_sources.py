@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import RowError, read_records, write_records
+from heedful.core.jsonl import RowError, read_records
+from heedful.data.reading import PRIVATE
 from heedful.data.sources import (
     FORMATS,
     Reject,
@@ -18,6 +19,7 @@ from heedful.data.sources import (
     load_prompts,
     load_rankings,
     load_texts,
+    write_rejects,
 )
 from heedful.data.split import split_by_organisation
 
@@ -43,7 +45,7 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - PRIVATE))
 def test_the_format_is_told_by_the_columns(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "data.jsonl", ROWS[name])
     (prompt,) = load_prompts(path, licence="MIT")
@@ -132,7 +134,7 @@ def test_unreadable_rows(tmp_path: Path) -> None:
         (4, None, "unreadable"),
     ]
     assert rejects.summary() == "2 rows were unreadable and 0 unusable."
-    write_records(tmp_path / "rejects.jsonl", rejects)
+    write_rejects(tmp_path / "rejects.jsonl", rejects)
     assert read_records(tmp_path / "rejects.jsonl", Reject) == rejects
 
 
