@@ -6,14 +6,12 @@ from files alone: no model is loaded, nothing is measured anew.
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from heedful.core.jsonl import write_text_atomic
 from heedful.reports import evaluation_sections as evaluation
 from heedful.reports import provenance_sections as provenance
 from heedful.reports import samples_sections as samples
 from heedful.reports import training_sections as training
-from heedful.reports.palette import variables
+from heedful.reports.rendering import Page, to_html
 from heedful.reports.project import Project, read_project
 from heedful.reports.view import Section
 
@@ -30,27 +28,20 @@ def build_report(project_dir: Path, out: Path) -> Path:
         DataError: There is nothing to report on, or a file is damaged.
     """
     project = read_project(project_dir)
-    environment = Environment(
-        loader=PackageLoader("heedful.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     hero, sections = evaluation.win_rates(project), _sections(project)
     title, meaning = evaluation.headline(project)
-    html = environment.get_template("report.html.j2").render(
+    page = Page(
         name=project.name,
         title=title,
         meaning=meaning,
-        simulated=project.simulated,
+        simulated_at="labels" if project.simulated else None,
         when=provenance.when_and_where([run.card for run in project.runs]),
         hero=hero,
         sections=sections,
         absent=[(section, text) for section in (hero, *sections) for text in section.missing],
-        colours=variables(),
+        made_from="run directories",
     )
-    write_text_atomic(out, html)
+    write_text_atomic(out, to_html(page))
     return out
 
 

@@ -4,16 +4,14 @@ Every part is optional. What is there must be whole: a line that cannot be read 
 error naming file, line and field, not a gap in a figure.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import read_records
 from heedful.core.metrics import read_metrics
 from heedful.core.records import (
     Completion,
@@ -27,8 +25,8 @@ from heedful.core.records import (
 )
 from heedful.core.run import RunCard, read_card
 from heedful.core.statistics import CalibrationBin
+from heedful.reports.files import read_json, read_object, read_rows
 
-M = TypeVar("M", bound=BaseModel)
 _MAX_DEPTH = 2
 
 
@@ -157,16 +155,16 @@ def read_project(path: Path) -> Project:
     project = Project(
         path=path,
         runs=sorted(runs, key=lambda run: (run.card.started_at, run.name)),
-        quickstart=_read_json(path / "quickstart.json", Quickstart),
-        split=_read_object(path / "data" / "split.json"),
-        prompts=_read_rows(path / "data" / "prompts.jsonl", Prompt),
-        demonstrations=_read_rows(path / "data" / "demonstrations.jsonl", Demonstration),
-        rankings=_read_rows(path / "rankings" / "rankings.jsonl", Ranking),
-        completions=_read_rows(evaluation / "completions.jsonl", Completion),
-        ratings=_read_rows(evaluation / "ratings.jsonl", Rating),
-        verdicts=_read_rows(evaluation / "verdicts.jsonl", VerdictRow),
-        results=_read_rows(evaluation / "results.jsonl", EvalResult),
-        scores=_read_rows(evaluation / "scores.jsonl", ScoreRow),
+        quickstart=read_json(path / "quickstart.json", Quickstart),
+        split=read_object(path / "data" / "split.json"),
+        prompts=read_rows(path / "data" / "prompts.jsonl", Prompt),
+        demonstrations=read_rows(path / "data" / "demonstrations.jsonl", Demonstration),
+        rankings=read_rows(path / "rankings" / "rankings.jsonl", Ranking),
+        completions=read_rows(evaluation / "completions.jsonl", Completion),
+        ratings=read_rows(evaluation / "ratings.jsonl", Rating),
+        verdicts=read_rows(evaluation / "verdicts.jsonl", VerdictRow),
+        results=read_rows(evaluation / "results.jsonl", EvalResult),
+        scores=read_rows(evaluation / "scores.jsonl", ScoreRow),
     )
     if not (project.runs or project.results or project.completions):
         raise DataError(
@@ -197,38 +195,10 @@ def _read_run(project: Path, folder: Path) -> Run:
     return Run(
         name=folder.resolve().name if folder == project else str(folder.relative_to(project)),
         card=card,
-        config=_read_object(folder / "config.json") or {},
+        config=read_object(folder / "config.json") or {},
         metrics=read_metrics(metrics) if metrics.exists() else [],
-        samples=_read_rows(folder / "samples.jsonl", SampleRow),
-        results=[] if is_evaluation else _read_rows(folder / "results.jsonl", EvalResult),
-        calibration=_read_json(folder / "calibration.json", Calibration),
-        scores=_read_rows(folder / "scores.jsonl", SourceScoreRow) if card.kind == "reward" else [],
+        samples=read_rows(folder / "samples.jsonl", SampleRow),
+        results=[] if is_evaluation else read_rows(folder / "results.jsonl", EvalResult),
+        calibration=read_json(folder / "calibration.json", Calibration),
+        scores=read_rows(folder / "scores.jsonl", SourceScoreRow) if card.kind == "reward" else [],
     )
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON: {error}", "The file is damaged.") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: holds {type(found).__name__}, not an object")
-    return found
-
-
-def _read_json(path: Path, model: type[M]) -> M | None:
-    found = _read_object(path)
-    if found is None:
-        return None
-    try:
-        return model.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}, field `{field}`: {first['msg']}") from None
-
-
-def _read_rows(path: Path, model: type[M]) -> list[M]:
-    return read_records(path, model) if path.exists() else []

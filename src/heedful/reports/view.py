@@ -74,7 +74,12 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of the page; `missing` says what a reader may look for in vain."""
+    """One part of the page.
+
+    Attributes:
+        collapsed: All prompts are folded; otherwise the first is open.
+        missing: What a reader may look for in vain.
+    """
 
     key: str
     title: str
@@ -83,6 +88,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     prompts: tuple[PromptView, ...] = ()
     runs: tuple[RunView, ...] = ()
+    collapsed: bool = False
     missing: tuple[str, ...] = ()
 
 

@@ -1,0 +1,50 @@
+"""What the frame of a page does with parts that are or are not there."""
+
+from heedful.reports.rendering import Page, to_html
+from heedful.reports.view import AnswerView, PromptView, Section
+
+PAIR = PromptView(
+    title="A pair",
+    kind="near",
+    parts=(),
+    answers=(AnswerView(label="kept", series="sft", text="<b>one</b>", notes=()),),
+)
+
+
+def page(section: Section, **changes: object) -> str:
+    parts: dict[str, object] = {
+        "name": "room",
+        "title": "A <title>",
+        "meaning": "What it means.",
+        "when": "",
+        "hero": Section(key="top", title="Top"),
+        "sections": [section],
+        "made_from": "a run folder",
+    }
+    return to_html(Page(**(parts | changes)))  # type: ignore[arg-type]
+
+
+def test_text_is_escaped_and_the_source_is_named() -> None:
+    html = page(Section(key="pairs", title="Pairs", prompts=(PAIR,)))
+    assert "A &lt;title&gt;" in html
+    assert "&lt;b&gt;one&lt;/b&gt;" in html
+    assert "from a run folder alone" in html
+
+
+def test_the_first_prompt_is_open_unless_the_section_is_collapsed() -> None:
+    shown = page(Section(key="pairs", title="Pairs", prompts=(PAIR, PAIR)))
+    assert shown.count('<details class="prompt" open>') == 1
+    folded = page(Section(key="pairs", title="Pairs", prompts=(PAIR, PAIR), collapsed=True))
+    assert folded.count('<details class="prompt">') == 2
+
+
+def test_what_is_missing_is_listed_only_where_a_list_is_given() -> None:
+    section = Section(key="pairs", title="Pairs", missing=("No pairs.",))
+    assert 'id="missing"' not in page(section)
+    assert "No pairs.</li>" in page(section, absent=[(section, "No pairs.")])
+
+
+def test_simulated_labels_are_said_and_linked() -> None:
+    section = Section(key="who", title="Who")
+    assert 'class="badge"' not in page(section)
+    assert 'href="#who">Which ones' in page(section, simulated_at="who")
