@@ -11,8 +11,8 @@ from heedful.reports import evaluation_sections as evaluation
 from heedful.reports import provenance_sections as provenance
 from heedful.reports import samples_sections as samples
 from heedful.reports import training_sections as training
-from heedful.reports.rendering import Page, to_html
 from heedful.reports.project import Project, read_project
+from heedful.reports.rendering import Page, to_html
 from heedful.reports.view import Section
 
 
