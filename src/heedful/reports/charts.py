@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from heedful.core.statistics import CalibrationBin, wilson_interval
@@ -120,7 +122,7 @@ def interval_chart(
         told = "; ".join(f"{name} {value}" for name, value in rows)
         svg = to_svg(figure, caption.key, caption.title, f"{axis}: {told}.")
     table = Table(columns=("", f"{axis} (95 % interval)"), rows=rows)
-    return _view(caption, svg, table)
+    return as_view(caption, svg, table)
 
 
 def curve_chart(
@@ -146,13 +148,14 @@ def curve_chart(
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         if share:
             axes.yaxis.set_major_formatter(_PERCENT)
-        _legend(axes, lines)
+        looks = list({line.series.key: line.series for line in lines}.values())
+        legend(axes, looks, markers=True, held_out=any(line.held_out for line in lines))
         ends = [(line.name, _ends(line.values)) for line in lines]
         told = "; ".join(
             f"{label} from {number(first)} to {number(last)}" for label, (first, last) in ends
         )
         svg = to_svg(figure, caption.key, caption.title, f"{caption.title}: {told}.")
-    return _view(caption, svg, _curve_table(lines, axis, share=share))
+    return as_view(caption, svg, _curve_table(lines, axis, share=share))
 
 
 def distribution_chart(
@@ -191,7 +194,7 @@ def distribution_chart(
         told = "; ".join(f"{name}, mean {mean}" for name, _, mean, *_ in rows)
         svg = to_svg(figure, caption.key, caption.title, f"Distributions of {axis}: {told}.")
     columns = ("", "n", "mean", "lowest", "quartile", "median", "quartile", "highest")
-    return _view(caption, svg, Table(columns=columns, rows=rows))
+    return as_view(caption, svg, Table(columns=columns, rows=rows))
 
 
 def reliability_chart(
@@ -227,10 +230,11 @@ def reliability_chart(
         told = "; ".join(f"predicted {row[2]}, observed {row[3]}" for row in rows)
         svg = to_svg(figure, caption.key, caption.title, f"Calibration: {told}.")
     columns = ("Bin", "pairs", "predicted", "observed (95 % interval)")
-    return _view(caption, svg, Table(columns=columns, rows=tuple(rows)))
+    return as_view(caption, svg, Table(columns=columns, rows=tuple(rows)))
 
 
-def _view(caption: Caption, svg: Markup, table: Table) -> FigureView:
+def as_view(caption: Caption, svg: Markup, table: Table) -> FigureView:
+    """What a chart gives back."""
     return FigureView(
         key=caption.key,
         title=caption.title,
@@ -241,15 +245,23 @@ def _view(caption: Caption, svg: Markup, table: Table) -> FigureView:
     )
 
 
-def _legend(axes: Axes, lines: Sequence[Line]) -> None:
-    """Above the axes, where it hides no data: each series once, then what dashes mean."""
-    looks = {line.series.key: line.series for line in lines}
-    handles = [
+def legend(axes: Axes, looks: Sequence[Series], *, markers: bool, held_out: bool = False) -> None:
+    """Above the axes, where it hides no data: each series, then what dashes mean.
+
+    Args:
+        axes: To write above.
+        looks: Those drawn, each once.
+        markers: They are lines with markers; otherwise areas.
+        held_out: Dashed lines are drawn too.
+    """
+    handles: list[Artist] = [
         Line2D([], [], color=look.colour.light, marker=look.marker, markersize=5)
-        for look in looks.values()
+        if markers
+        else Patch(color=look.colour.light)
+        for look in looks
     ]
-    names = [look.label for look in looks.values()]
-    if any(line.held_out for line in lines):
+    names = [look.label for look in looks]
+    if held_out:
         handles.append(Line2D([], [], color=MUTED, linestyle=_DASHES))
         names.append("held out")
     pixels = sum(44 + 7 * len(name) for name in names)
@@ -261,7 +273,7 @@ def _legend(axes: Axes, lines: Sequence[Line]) -> None:
         borderaxespad=0.2,
         borderpad=0.2,
         ncols=len(names) if pixels < WIDTH - 40 else 1,
-        handlelength=1.8,
+        handlelength=1.8 if markers else 1.0,
         columnspacing=1.2,
     )
 

@@ -32,7 +32,7 @@ def stages(project: Project) -> Section:
     tables = [Table(columns=("Stage", "why", "status", "time"), rows=rows, numeric=False)]
     for caption, values in (("Sizes", project.quickstart.sizes), ("Split", project.split)):
         if values:
-            tables.append(_settings_table(values, caption, ("What", "value")))
+            tables.append(settings_table(values, caption, ("What", "value")))
     return Section(key="stages", title="How it was made", tables=tuple(tables))
 
 
@@ -108,7 +108,8 @@ def _run_view(run: Run, root: Path) -> RunView:
     inputs = None
     if card.inputs:
         rows = tuple(
-            (name, _relative(read.path, root), read.sha256) for name, read in card.inputs.items()
+            (name, relative_name(read.path, root), read.sha256)
+            for name, read in card.inputs.items()
         )
         columns = ("Input", "file", "SHA-256")
         inputs = Table(columns=columns, rows=rows, numeric=False, caption="Read")
@@ -117,7 +118,7 @@ def _run_view(run: Run, root: Path) -> RunView:
         status=card.status,
         facts=Table(columns=("", ""), rows=tuple(facts), numeric=False),
         inputs=inputs,
-        settings=_settings_table(run.config, "Settings", ("Setting", "value")),
+        settings=settings_table(run.config, "Settings", ("Setting", "value")),
         notes=tuple(card.notes),
     )
 
@@ -176,7 +177,7 @@ def _label(run: Run) -> str:
     return assign_series([run.name])[run.name].label
 
 
-def _relative(path: str, root: Path) -> str:
+def relative_name(path: str, root: Path) -> str:
     """Inside the project the path from its folder, elsewhere the file's name alone."""
     candidate = Path(path)
     for base in (root, root.resolve()):
@@ -189,7 +190,8 @@ def _joined(values: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items()) or "unknown"
 
 
-def _settings_table(values: dict[str, Any], caption: str, columns: tuple[str, str]) -> Table:
+def settings_table(values: dict[str, Any], caption: str, columns: tuple[str, str]) -> Table:
+    """Nested settings with a row for each leaf, named by its path."""
     rows = tuple((name, _plain(value)) for name, value in _leaves(values))
     return Table(columns=columns, rows=rows, caption=caption, numeric=False)
 

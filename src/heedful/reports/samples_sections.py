@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from heedful.core.records import Completion, Prompt
+from heedful.reports.pairs import one_line
 from heedful.reports.palette import Series, assign_series, in_order
 from heedful.reports.project import Project, Run, SampleRow
 from heedful.reports.view import AnswerView, PromptView, Section, number, percent
 
 NUM_PROMPTS = 12
 _NUM_SAMPLE_PROMPTS = 3
-_TITLE_LENGTH = 90
 
 
 def side_by_side(project: Project) -> Section:
@@ -39,7 +39,7 @@ def side_by_side(project: Project) -> Section:
         answers = by_prompt[prompt.id]
         views.append(
             PromptView(
-                title=_shortened(prompt.instruction),
+                title=one_line(prompt.instruction),
                 kind=(prompt.use_case or "prompt").replace("_", " "),
                 parts=tuple(_parts(prompt)),
                 answers=tuple(
@@ -73,7 +73,7 @@ def _run_samples(run: Run) -> list[PromptView]:
         ends = [rows[0]] if rows[0].step == rows[-1].step else [rows[0], rows[-1]]
         views.append(
             PromptView(
-                title=_shortened(rows[0].prompt),
+                title=one_line(rows[0].prompt),
                 kind=look.label,
                 parts=(("prompt", rows[0].prompt),),
                 answers=tuple(
@@ -146,8 +146,3 @@ def _score_notes(
     if finish_reason == "length":
         notes.append("cut off at the length limit")
     return tuple(notes)
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _TITLE_LENGTH else line[: _TITLE_LENGTH - 1].rstrip() + "…"

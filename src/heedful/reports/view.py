@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 NOTHING = "\N{EN DASH}"
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -40,14 +40,28 @@ class FigureView:
     simulated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a text; what is marked stands out."""
+
+    text: str
+    marked: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerView:
-    """One model's completion of a prompt; `notes` are its score, length and verdict."""
+    """One model's completion of a prompt, or one of two texts that are compared.
+
+    Attributes:
+        notes: Such as its score, length and verdict.
+        pieces: The text again, where parts of it are marked.
+    """
 
     label: str
     series: str
     text: str
     notes: tuple[str, ...]
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +111,10 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}".replace("-", _MINUS)
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
     rounded = float(f"{value:.{digits - 1}e}")  # 0.0999… is 0.100, not 0.1000
     decimals = 0 if rounded == 0 else max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{value + 0.0:.{decimals}f}".replace("-", _MINUS)  # -0.0 is 0
+    return f"{value + 0.0:.{decimals}f}".replace("-", MINUS)  # -0.0 is 0
 
 
 def percent(value: float | None) -> str:
