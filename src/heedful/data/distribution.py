@@ -10,12 +10,12 @@ counted and languages told by callables that the caller brings.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from heedful.core.errors import DataError
-from heedful.core.records import Demonstration, Prompt, Record
+from heedful.core.records import Demonstration, Prompt, Record, Split
 from heedful.data.corpus import prompt_text
 from heedful.data.divergence import Divergence, Observation, estimate_divergence
 
@@ -24,6 +24,7 @@ DetectLanguage = Callable[[Sequence[str]], list[str]]
 By = Literal["all", "split", "source", "use_case"]
 UNLABELLED = "unlabelled"
 NO_SPLIT = "no split"
+_SPLITS = (*get_args(Split), NO_SPLIT)
 UNKNOWN_LANGUAGE = "unknown"
 
 
@@ -214,7 +215,7 @@ def _sizes(prompts: Iterable[Prompt]) -> tuple[Size, ...]:
         users[prompt.split or NO_SPLIT, prompt.source].append(prompt.user_id)
     return tuple(
         Size(split=split, source=source, num_prompts=len(ids), num_users=len(set(ids)))
-        for (split, source), ids in sorted(users.items())
+        for (split, source), ids in sorted(users.items(), key=_in_order)
     )
 
 
@@ -237,7 +238,8 @@ def _per_owner(
             if prompt.split is not None:
                 owned["split", prompt.split][owner] += 1
     return tuple(
-        _numbers(by, group, list(owners.values())) for (by, group), owners in sorted(owned.items())
+        _numbers(by, group, list(owners.values()))
+        for (by, group), owners in sorted(owned.items(), key=_in_order)
     )
 
 
@@ -250,7 +252,14 @@ def _lengths(prompts: Sequence[Prompt], lengths: Sequence[int]) -> tuple[Numbers
         groups["use_case", prompt.use_case or UNLABELLED].append(length)
         if prompt.split is not None:
             groups["split", prompt.split].append(length)
-    return tuple(_numbers(by, group, values) for (by, group), values in sorted(groups.items()))
+    return tuple(
+        _numbers(by, group, values) for (by, group), values in sorted(groups.items(), key=_in_order)
+    )
+
+
+def _in_order(item: tuple[tuple[str, str], object]) -> tuple[str | int, ...]:
+    """By the two names of a group, but splits as they follow each other."""
+    return tuple(_SPLITS.index(name) if name in _SPLITS else 9 for name in item[0]) + item[0]
 
 
 def _numbers(by: By, group: str, values: Sequence[int]) -> Numbers:

@@ -70,9 +70,7 @@ def flow_chart(
         for row, (_, came, went) in enumerate(steps):
             axes.barh(row, went, height=0.55, color=kept.colour.light)
             if came > went:
-                axes.barh(
-                    row, came - went, left=went, height=0.55, color=dropped.colour.light, alpha=0.55
-                )
+                axes.barh(row, came - went, left=went, height=0.55, color=dropped.colour.light)
             _beside(axes, came, row, count(went))
         _rows(axes, [name for name, _, _ in steps])
         legend(axes, [kept, dropped], markers=False)

@@ -6,8 +6,8 @@ from heedful.data.distribution import By, Count, Distribution, DistributionRepor
 from heedful.data.divergence import Divergence
 from heedful.reports.bars import Histogram, bar_chart, histogram_chart
 from heedful.reports.charts import Caption, Estimate, interval_chart
-from heedful.reports.palette import SERIES, Series, assign_series
-from heedful.reports.view import FigureView, Section, Table, number, with_interval
+from heedful.reports.palette import SERIES, Series, set_series
+from heedful.reports.view import FigureView, Section, Table, number
 
 _MOST_BARS = 12
 _SUMMARY = ("n", "mean", "std", "lowest", "quartile", "median", "quartile", "highest")
@@ -50,7 +50,7 @@ def distribution(report: DistributionReport | None) -> Section | None:
     if report is None:
         return None
     sets = report.sets
-    looks = assign_series([data.name for data in sets])
+    looks = set_series([data.name for data in sets])
     figures = [_shares(sets, looks, *entry) for entry in _SHARES]
     figures += [
         _histogram(sets, looks, "prompts-per-user", "prompts of a user", _per_user),
@@ -194,6 +194,7 @@ def _sizes(sets: Sequence[Distribution]) -> Table:
         columns=("Split", "source", "prompts", "users"),
         rows=rows,
         caption="Prompts by split and source",
+        num_words=2,
     )
 
 
@@ -236,7 +237,11 @@ def _divergence_figure(report: DistributionReport) -> FigureView:
     )
     estimates = [
         Estimate(
-            series=SERIES["start"], value=d.value, low=d.low, high=d.high, label=_NAMES[d.table]
+            series=SERIES["start"],
+            value=round(d.value, 3),
+            low=d.low,
+            high=d.high,
+            label=_NAMES[d.table],
         )
         for d in report.divergences
     ]
@@ -244,12 +249,16 @@ def _divergence_figure(report: DistributionReport) -> FigureView:
 
 
 def _divergence_table(divergences: Sequence[Divergence]) -> Table:
-    rows = tuple(
-        (_NAMES[d.table], with_interval(d.value, d.low, d.high), number(d.observed))
-        for d in divergences
-    )
+    rows = tuple((_NAMES[d.table], *_bits(d)) for d in divergences)
     return Table(
         columns=("Table", "divergence (95 % interval)", "before the correction"),
         rows=rows,
         caption="Divergence, in bits",
     )
+
+
+def _bits(divergence: Divergence) -> tuple[str, str]:
+    """Three decimals: below a thousandth of a bit there is nothing to see."""
+    low, high = divergence.low, divergence.high
+    interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{divergence.value:.3f}{interval}", f"{divergence.observed:.3f}"

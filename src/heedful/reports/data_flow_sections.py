@@ -7,7 +7,7 @@ from heedful.data.lineage import Manifest
 from heedful.reports.bars import flow_chart
 from heedful.reports.charts import Caption
 from heedful.reports.data_run import DataRun
-from heedful.reports.palette import Colour, Series
+from heedful.reports.palette import DROPPED, KEPT
 from heedful.reports.provenance_sections import relative_name, settings_table
 from heedful.reports.view import MINUS, NOTHING, RunView, Section, Table, percent
 
@@ -19,8 +19,6 @@ STAGE_TITLES = {
     "contamination": "Contamination",
     "distribution": "Distribution",
 }
-KEPT = Series("other-3", "kept", Colour("#3f6274", "#8fb6c9"))
-DROPPED = Series("other-2", "dropped", Colour("#ab353c", "#f08f8f"))
 
 
 def headline(run: DataRun) -> tuple[str, str]:
@@ -83,14 +81,14 @@ def dropped(run: DataRun) -> Section | None:
         return None
     columns = ("Stage", "dropped because", "in", "out", "of those in")
     lead = (
-        "Any record that was dropped can be asked about: `heedful data why ID` names the stage, "
+        "Any record that was dropped can be asked about: “heedful data why ID” names the stage, "
         "the reason, and the record that it was dropped for.",
     )
     return Section(
         key="dropped",
         title="What was dropped, and why",
         lead=lead,
-        tables=(Table(columns=columns, rows=tuple(rows)),),
+        tables=(Table(columns=columns, rows=tuple(rows), num_words=2),),
     )
 
 
@@ -111,7 +109,7 @@ def personal_data(run: DataRun) -> Section | None:
         (kind.replace("_", " ").lower(), f"<{kind}_1>", f"{number:,}") for kind, number in ordered
     )
     columns = ("Kind", "placeholder", "passages masked")
-    tables = (Table(columns=columns, rows=rows),) if rows else ()
+    tables = (Table(columns=columns, rows=rows, num_words=2),) if rows else ()
     return Section(key="personal-data", title="Personal data", lead=lead, tables=tables)
 
 

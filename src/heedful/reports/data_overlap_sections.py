@@ -1,6 +1,7 @@
 """Sections about overlaps: among prompts, between splits, with the evaluation sets."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from heedful.data.contamination_records import (
     RULES,
@@ -17,7 +18,7 @@ from heedful.reports.bars import bar_chart
 from heedful.reports.charts import Caption, Estimate, interval_chart
 from heedful.reports.data_run import DataRun
 from heedful.reports.pairs import one_line, pair_view
-from heedful.reports.palette import SERIES, assign_series
+from heedful.reports.palette import DROPPED, KEPT, SERIES
 from heedful.reports.view import (
     FigureView,
     PromptView,
@@ -78,7 +79,7 @@ def duplicates(run: DataRun) -> Section | None:
         key="duplicates",
         title="Duplicates",
         lead=tuple(lead),
-        tables=(Table(columns=columns, rows=rows),) if rows else (),
+        tables=(Table(columns=columns, rows=rows, num_words=2),) if rows else (),
         prompts=examples,
     )
 
@@ -89,8 +90,8 @@ def _duplicate(policy: PolicyCount, example: DuplicateExample) -> PromptView:
         kind=policy.name,
         title=one_line(example.removed_text),
         sides=(
-            ("Stays", "other-3", example.kept_text, (example.kept_id,)),
-            (label, "other-2", example.removed_text, (example.removed_id,)),
+            ("Stays", KEPT.key, example.kept_text, (example.kept_id,)),
+            (label, DROPPED.key, example.removed_text, (example.removed_id,)),
         ),
     )
 
@@ -160,13 +161,15 @@ def _shares_figure(proof: SplitProof, total: int) -> FigureView:
         text="What each split got, and what was wanted.",
         simulated=False,
     )
-    looks = assign_series(["got", "wanted"])
     return bar_chart(
         caption,
         list(proof.num_prompts),
         [
-            (looks["got"], [size / total for size in proof.num_prompts.values()]),
-            (looks["wanted"], [proof.shares.get(name, 0.0) for name in proof.num_prompts]),
+            (replace(KEPT, label="got"), [size / total for size in proof.num_prompts.values()]),
+            (
+                replace(SERIES["start"], label="wanted"),
+                [proof.shares.get(name, 0.0) for name in proof.num_prompts],
+            ),
         ],
     )
 
@@ -274,6 +277,7 @@ def _rows_table(dirty: Sequence[OverlapRow]) -> Table:
         columns=("Evaluation set", "training source", "dirty", *_RULE_NAMES.values()),
         rows=rows,
         caption="Where from, and by which rule (an item may break several)",
+        num_words=2,
     )
 
 
@@ -284,7 +288,7 @@ def _sources_table(report: ContaminationReport) -> Table:
         for words in (f"{source.num_words:,}",)
     )
     columns = ("Training source", "kind", "documents", "words")
-    return Table(columns=columns, rows=rows, caption="What was looked through")
+    return Table(columns=columns, rows=rows, caption="What was looked through", num_words=2)
 
 
 def _examples(dirty: Sequence[OverlapRow]) -> tuple[PromptView, ...]:
@@ -312,7 +316,7 @@ def _example(row: OverlapRow, example: OverlapExample) -> PromptView:
             ),
             (
                 f"{row.source}, {example.document_id}",
-                "other-2",
+                DROPPED.key,
                 example.document_text,
                 (row.kind.replace("_", " "),),
             ),

@@ -64,6 +64,19 @@ _OTHERS = (
     (Colour("#7a5a86", "#c7a3d4"), "D"),
 )
 
+# What a data room keeps and drops, and two data sets side by side: blue and orange can be
+# told apart by everybody.
+KEPT = Series("other-3", "kept", _OTHERS[2][0])
+DROPPED = Series("other-2", "dropped", _OTHERS[1][0])
+
+
+def set_series(names: Sequence[str]) -> dict[str, Series]:
+    """A look for each of two data sets."""
+    return {
+        name: Series(look.key, name, look.colour, look.marker)
+        for name, look in zip(names, (SERIES["sft"], SERIES["ppo"]), strict=False)
+    }
+
 
 def assign_series(names: Sequence[str]) -> dict[str, Series]:
     """A look for each name: its own where it is known, otherwise one of a small cycle."""

@@ -18,13 +18,14 @@ class Table:
     """Rows of text.
 
     Attributes:
-        numeric: Columns after the first are numbers and stand at the right.
+        numeric: Columns after the first `num_words` are numbers and stand at the right.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     numeric: bool = True
+    num_words: int = 1
     simulated: bool = False
 
 

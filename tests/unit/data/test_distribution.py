@@ -76,7 +76,7 @@ def group(numbers: Sequence[Numbers], by: str, name: str) -> Numbers:
 
 def test_sizes_by_split_and_source(tables: Distribution) -> None:
     found = [(s.split, s.source, s.num_prompts, s.num_users) for s in tables.sizes]
-    assert found == [("test", "api", 2, 1), ("train", "api", 1, 1), ("train", "labeller", 2, 1)]
+    assert found == [("train", "api", 1, 1), ("train", "labeller", 2, 1), ("test", "api", 2, 1)]
     assert (tables.num_prompts, tables.num_demonstrations, tables.unit) == (5, 2, "words")
 
 
