@@ -1,0 +1,174 @@
+"""Removing, joining and reporting by policies; input order never matters."""
+
+import random
+from datetime import UTC, datetime
+from graphlib import CycleError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes.brute_dedup import bag_of_words, texts_of
+from heedful.core.errors import ConfigError, DataError
+from heedful.core.records import Prompt
+from heedful.data.corpus import Corpus, Link
+from heedful.data.dedup import (
+    NUM_EXAMPLES,
+    POLICIES,
+    DedupReport,
+    Removal,
+    deduplicate,
+    policy_by_name,
+    removals,
+)
+from heedful.data.dedup_containment import Containment
+from heedful.data.dedup_exact import Exact
+from heedful.data.dedup_near import Near
+
+SMALL_SETTINGS: dict[str, dict[str, object]] = {
+    "exact": {},
+    "containment": {"min_words": 2},
+    "common-prefix": {"min_words": 2},
+    "near": {"threshold": 0.7, "words_per_shingle": 2},
+    "template": {"words_per_run": 2, "min_texts": 2, "min_words": 2},
+    "paraphrase": {"embed": bag_of_words, "threshold": 0.9},
+}
+
+
+def prompt(name: str, text: str, day: int | None = None) -> Prompt:
+    return Prompt(
+        id=name,
+        text_hash="-",
+        instruction=text,
+        source="test",
+        user_id="u",
+        consent=True,
+        created_at=None if day is None else datetime(2026, 1, day, tzinfo=UTC),
+    )
+
+
+def prompts_of(texts: list[str]) -> list[Prompt]:
+    """One a day, so that the canonical order is the order given; an empty text is a dot."""
+    return [prompt(f"p{n}", text or ".", day=n + 1) for n, text in enumerate(texts)]
+
+
+class FixedLinks:
+    """A policy that finds the same links in any corpus."""
+
+    name = "fixed"
+
+    def __init__(self, links: list[Link]) -> None:
+        self.links = links
+
+    def find(self, corpus: Corpus) -> list[Link]:
+        assert len(corpus)
+        return self.links
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+@given(texts=texts_of("ab7"), shuffling=st.randoms())
+def test_after_removal_no_link_is_left_in_any_order(
+    name: str, texts: list[str], shuffling: random.Random
+) -> None:
+    policy = policy_by_name(name, SMALL_SETTINGS[name])
+    prompts = prompts_of(texts)
+    result = deduplicate(prompts, remove=[policy])
+    assert policy.find(Corpus.of(result.kept)) == []
+    kept = {one.id for one in result.kept}
+    assert kept | result.removed.keys() == {one.id for one in prompts}
+    assert all(why.policy == name and why.because_of in kept for why in result.removed.values())
+    shuffling.shuffle(prompts)
+    assert deduplicate(prompts, remove=[policy]) == result
+
+
+@given(
+    links=st.sets(
+        st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda pair: pair[0] != pair[1])
+    )
+)
+def test_a_place_goes_if_and_only_if_it_is_linked_to_one_that_stays(
+    links: set[tuple[int, int]],
+) -> None:
+    try:
+        because = removals([Link(*pair) for pair in links])
+    except CycleError:
+        return
+    for place in range(8):
+        staying = {of for mine, of in links if mine == place and of not in because}
+        assert because.get(place) == min(staying, default=None)
+
+
+def test_policies_run_one_after_the_other_on_what_is_left() -> None:
+    longer = "one two three four five six seven eight nine"
+    shorter = "one two three four five six seven eight"
+    prompts = prompts_of([longer, longer.upper(), shorter, "something else"])
+    result = deduplicate(prompts, remove=[Exact(), Containment()])
+    assert result.removed == {"p1": Removal("exact", "p0"), "p0": Removal("containment", "p2")}
+    assert [one.id for one in result.kept] == ["p2", "p3"]
+    counts = [(count.name, count.action, count.num_removed) for count in result.report.policies]
+    assert counts == [("exact", "remove", 1), ("containment", "remove", 1)]
+    assert (result.report.num_in, result.report.num_out) == (4, 2)
+
+
+def test_what_is_joined_or_reported_stays() -> None:
+    prompts = prompts_of(["a b c d", "a b c d", "a b c d", "e", "a b c d e f g h i"])
+    result = deduplicate(prompts, join=[Exact()], report=[Exact(), Near()])
+    assert len(result.kept) == 5
+    assert result.removed == {}
+    assert result.joined == [("p1", "p0"), ("p2", "p0")]
+    joined, reported, _ = result.report.policies
+    assert (joined.action, joined.num_links, joined.num_clusters) == ("join", 2, 1)
+    assert (reported.action, reported.num_removed) == ("report", 0)
+    assert joined.examples[0].kept_id == "p0"
+
+
+def test_examples_show_different_prompts_as_they_are_written() -> None:
+    texts = [text for n in range(9) for text in (f"Text {n}", f"TEXT {n}", f"text {n}")]
+    prompts = prompts_of(texts)
+    report = deduplicate(prompts, remove=[Exact()]).report
+    examples = report.policies[0].examples
+    assert len(examples) == NUM_EXAMPLES
+    assert [(e.kept_text, e.removed_text) for e in examples[:2]] == [
+        ("Text 0", "TEXT 0"),
+        ("Text 1", "TEXT 1"),
+    ]
+    assert DedupReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_the_earliest_stays_and_then_the_first_by_text_and_id() -> None:
+    copies = [prompt("a", "x"), prompt("b", "x", day=9), prompt("c", "X", day=2)]
+    assert deduplicate(copies, remove=[Exact()]).kept == [copies[2]]
+    assert deduplicate([copies[0], prompt("A", "x")], remove=[Exact()]).kept[0].id == "A"
+
+
+def test_two_prompts_of_one_id_are_an_error() -> None:
+    with pytest.raises(DataError, match="1 prompts have the id of another"):
+        deduplicate([prompt("a", "x"), prompt("a", "y")])
+
+
+def test_links_in_a_circle_are_an_error() -> None:
+    policy = FixedLinks([Link(0, 1), Link(1, 0)])
+    with pytest.raises(ConfigError, match=r"'fixed' .* in a circle"):
+        deduplicate(prompts_of(["a", "b"]), remove=[policy])
+
+
+def test_a_policy_is_made_by_its_name() -> None:
+    assert policy_by_name("near", {"threshold": 0.9}) == Near(threshold=0.9)
+    made = policy_by_name("mine", {"links": []}, plugins={"mine": FixedLinks})
+    assert isinstance(made, FixedLinks)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("exat", {}, r"(?s)no deduplication policy 'exat'.*Did you mean 'exact'"),
+        ("qqqq", {}, "Choose from: common-prefix, containment, exact"),
+        ("near", {"treshold": 0.9}, r"(?s)near: .*'treshold'.*threshold, words_per_shingle"),
+        ("paraphrase", {}, "embed"),
+    ],
+)
+def test_unknown_names_and_settings_are_errors(
+    name: str, settings: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        policy_by_name(name, settings)
