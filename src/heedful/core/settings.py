@@ -9,7 +9,7 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -49,6 +49,14 @@ class Settings(BaseModel):
                 f"environment variable {missing[0]} is not set: export it, or write out the path"
             )
         return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _tuple(cls, value: object, info: ValidationInfo) -> object:
+        """TOML's arrays are lists, and strict validation takes none for a tuple."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        origins = [get_origin(candidate) for candidate in (annotation, *get_args(annotation))]
+        return tuple(value) if isinstance(value, list) and tuple in origins else value
 
     @classmethod
     def _types(cls, info: ValidationInfo) -> tuple[object, ...]:

@@ -88,9 +88,20 @@ def write_stage(
     settings: Mapping[str, Any],
     num_out: int,
     dropped: Sequence[Dropped] = (),
+    orphans: Sequence[Dropped] = (),
     numbers: Mapping[str, int] | None = None,
 ) -> Manifest:
-    """Write the manifest of the stage in `folder`, and what it dropped, in order of the ids."""
+    """Write the manifest of the stage in `folder`, and what it dropped, in order of the ids.
+
+    Args:
+        folder: The stage's, which has its name.
+        inputs: The files that it read.
+        settings: See `Manifest`.
+        num_out: Prompts that go on.
+        dropped: Prompts, and rows that never became any; they are counted.
+        orphans: Records of other kinds that went with their prompts; listed, not counted.
+        numbers: See `Manifest`.
+    """
     manifest = Manifest(
         stage=folder.name,
         inputs={str(path): sha256_file(path) for path in inputs},
@@ -98,7 +109,9 @@ def write_stage(
         counts=Counts.of(num_out, dropped),
         numbers=dict(numbers or {}),
     )
-    in_order: list[Dropped] = sorted(dropped, key=lambda record: (record.id, record.reason))
+    in_order: list[Dropped] = sorted(
+        [*dropped, *orphans], key=lambda record: (record.id, record.reason)
+    )
     write_records(folder / DROPPED, in_order)
     write_json_atomic(folder / MANIFEST, manifest.model_dump(mode="json"))
     return manifest

@@ -224,19 +224,21 @@ def _with_old(
     prompts: Sequence[Prompt], old: Sequence[Prompt]
 ) -> tuple[list[Prompt], dict[int, Split]]:
     """The prompts, then the old ones that are not among them; and who is placed already."""
-    number_of = {prompt.id: number for number, prompt in enumerate(prompts)}
-    gone = [prompt for prompt in old if prompt.split and prompt.id not in number_of]
-    everybody = [*prompts, *gone]
-    fixed = {number: prompt.split for number, prompt in enumerate(everybody) if prompt.split}
-    for prompt in old:
-        number = number_of.get(prompt.id)
-        if number is None or prompt.split is None:
-            continue
-        if fixed.setdefault(number, prompt.split) != prompt.split:
+    earlier: dict[str, Prompt] = {}
+    for prompt in (*prompts, *old):
+        known = earlier.setdefault(prompt.id, prompt) if prompt.split else prompt
+        if known.split != prompt.split:
             raise DataError(
-                f"prompt {prompt.id} is in {fixed[number]}, and was in {prompt.split} earlier",
+                f"prompt {prompt.id} is in {known.split}, and was in {prompt.split} earlier",
                 "Old assignments never move: correct its `split`, or remove it.",
             )
+    present = {prompt.id for prompt in prompts}
+    gone = [prompt for prompt in earlier.values() if prompt.id not in present]
+    everybody = [*prompts, *gone]
+    fixed: dict[int, Split] = {}
+    for number, prompt in enumerate(everybody):
+        if prompt.id in earlier and (split := earlier[prompt.id].split) is not None:
+            fixed[number] = split
     return everybody, fixed
 
 

@@ -1,0 +1,165 @@
+"""The data room: from raw files to training sets that one can defend.
+
+This module says what the stages are and how they hang together; their work is in
+`data_reading` and `data_stages`, and what they decide in `heedful.data`. A stage whose
+inputs did not change is skipped, one that was interrupted is done again from its start.
+"""
+
+from pathlib import Path
+
+from heedful.core.data_settings import ContaminationSettings, DataRoom
+from heedful.data.contamination_records import REPORT_FILE
+from heedful.data.lineage import DROPPED, MANIFEST, RESULT
+from heedful.data.pseudonyms import KEY_VARIABLE, NO_KEY, fingerprint, read_key
+from heedful.pipeline import data_reading, data_stages
+from heedful.pipeline.data_overlap import look_for_overlap
+from heedful.pipeline.data_reading import PERSONAL_DATA, REJECTS, files_of
+from heedful.pipeline.data_stages import (
+    DISTRIBUTION,
+    EXAMPLES,
+    LINKS,
+    PROMPTS,
+    PROOF,
+    QUARANTINE,
+    earlier_prompts,
+)
+from heedful.pipeline.record_set import RECORD_FILES
+from heedful.pipeline.stages import Pipeline, Stage
+from heedful.training.display import Display, duration
+
+_TRACE = (MANIFEST, DROPPED)
+
+
+def prepare(config: DataRoom, display: Display) -> Path:
+    """Run what is not up to date; returns the folder that the trainers read.
+
+    Raises:
+        HeedfulError: Something a person can put right.
+        Interrupted: Ctrl-C; the same call goes on with the stage that was stopped.
+    """
+    pipeline = Pipeline(config.run.dir, display)
+    stages = data_room_stages(config, display)
+    for number, stage in enumerate(stages, start=1):
+        pipeline.run(stage, number=number, total=len(stages))
+    seconds = sum(stage.seconds for stage in pipeline.reports)
+    display.say(f"All stages together: {duration(seconds)}.")
+    return config.run.dir / RESULT
+
+
+def data_room_stages(config: DataRoom, display: Display) -> list[Stage]:
+    """All stages in order; an input of a stage is an output of an earlier one."""
+    stages = _Stages(config, display)
+    found = [stages.read(), stages.dedup(), stages.cap(), stages.split(), stages.result()]
+    if config.contamination is not None:
+        found.append(stages.contamination(config.contamination))
+    return [*found, stages.distribution()]
+
+
+class _Stages:
+    """One method a stage, in the order they run."""
+
+    def __init__(self, config: DataRoom, display: Display) -> None:
+        self.config, self.display = config, display
+        self.base = config.run.dir
+
+    def read(self) -> Stage:
+        sources, pii = self.config.sources, self.config.pii
+        return Stage(
+            name="read",
+            why="Read the sources and mask personal data; unreadable rows are set aside.",
+            settings={
+                "sources": [source.model_dump(mode="json") for source in sources],
+                "detectors": pii.detectors,
+                "key": fingerprint(read_key(KEY_VARIABLE) or NO_KEY),
+            },
+            inputs=files_of(source.path for source in sources),
+            outputs=[*RECORD_FILES, REJECTS, PERSONAL_DATA, *_TRACE],
+            work=lambda folder: data_reading.enter(folder, sources, pii, display=self.display),
+        )
+
+    def dedup(self) -> Stage:
+        source = self.base / "read" / PROMPTS
+        return Stage(
+            name="dedup",
+            why="Find prompts that say nothing new beside another.",
+            settings=self.config.dedup,
+            inputs=[source],
+            outputs=[PROMPTS, LINKS, EXAMPLES, *_TRACE],
+            work=lambda folder: data_stages.remove_duplicates(
+                folder, source, self.config.dedup, display=self.display
+            ),
+        )
+
+    def cap(self) -> Stage:
+        source, seed = self.base / "dedup" / PROMPTS, self.config.run.seed
+        return Stage(
+            name="cap",
+            why="Let no user and no organisation be heard too often.",
+            settings={**self.config.cap.model_dump(mode="json"), "seed": seed},
+            inputs=[source],
+            outputs=[PROMPTS, *_TRACE],
+            work=lambda folder: data_stages.cap_prompts(
+                folder, source, self.config.cap, seed=seed, display=self.display
+            ),
+        )
+
+    def split(self) -> Stage:
+        config, seed = self.config, self.config.run.seed
+        source, links = self.base / "cap" / PROMPTS, self.base / "dedup" / LINKS
+        return Stage(
+            name="split",
+            why="Split by user, organisation and duplicates; nobody is on two sides.",
+            settings={
+                **config.split.model_dump(mode="json"),
+                "near": config.dedup.of_policy("near"),
+                "seed": seed,
+            },
+            inputs=[source, links, *earlier_prompts(config.split)],
+            outputs=[PROMPTS, QUARANTINE, PROOF, *_TRACE],
+            work=lambda folder: data_stages.split_prompts(
+                folder, source, links, config.split, config.dedup, seed=seed, display=self.display
+            ),
+        )
+
+    def result(self) -> Stage:
+        prompts, records = self.base / "split" / PROMPTS, self.base / "read"
+        return Stage(
+            name=RESULT,
+            why="Bring together what the trainers read.",
+            settings={},
+            inputs=[prompts, *(records / name for name in RECORD_FILES[1:])],
+            outputs=[*RECORD_FILES, *_TRACE],
+            work=lambda folder: data_stages.assemble(
+                folder, prompts, records, display=self.display
+            ),
+        )
+
+    def contamination(self, settings: ContaminationSettings) -> Stage:
+        source = self.base / RESULT
+        return Stage(
+            name="contamination",
+            why="Hold the training split against the evaluation sets.",
+            settings=settings,
+            inputs=[
+                *(source / name for name in RECORD_FILES),
+                *files_of((*settings.sets, *settings.pretraining)),
+            ],
+            outputs=[REPORT_FILE, *_TRACE],
+            work=lambda folder: look_for_overlap(folder, source, settings, display=self.display),
+        )
+
+    def distribution(self) -> Stage:
+        source, config = self.base / RESULT, self.config
+        return Stage(
+            name="distribution",
+            why="Count what the result is made of.",
+            settings={
+                **config.distribution.model_dump(mode="json"),
+                "languages": config.languages and config.languages.model_dump(mode="json"),
+            },
+            inputs=[source / name for name in RECORD_FILES[:2]],
+            outputs=[DISTRIBUTION, *_TRACE],
+            work=lambda folder: data_stages.tabulate(
+                folder, source, config.distribution, config.languages, display=self.display
+            ),
+        )
