@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from fakes.data_room_folder import write_data_room_folder
 from fakes.quickstart_folder import write_quickstart_folder, write_reward_run
+from heedful.reports.data_page import build_data_report
 from heedful.reports.page import build_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -29,14 +31,17 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="module", params=["quickstart", "reward run"])
+@pytest.fixture(scope="module", params=["quickstart", "reward run", "data room"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "reward"
+    out = folder.parent / "report.html"
+    if request.param == "data room":
+        return build_data_report(write_data_room_folder(folder), out)
     if request.param == "quickstart":
         write_quickstart_folder(folder)
     else:
         write_reward_run(folder)
-    return build_report(folder, folder.parent / "report.html")
+    return build_report(folder, out)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

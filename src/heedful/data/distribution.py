@@ -257,9 +257,9 @@ def _lengths(prompts: Sequence[Prompt], lengths: Sequence[int]) -> tuple[Numbers
     )
 
 
-def _in_order(item: tuple[tuple[str, str], object]) -> tuple[str | int, ...]:
+def _in_order(item: tuple[tuple[str, str], object]) -> list[tuple[int, str]]:
     """By the two names of a group, but splits as they follow each other."""
-    return tuple(_SPLITS.index(name) if name in _SPLITS else 9 for name in item[0]) + item[0]
+    return [(_SPLITS.index(name) if name in _SPLITS else -1, name) for name in item[0]]
 
 
 def _numbers(by: By, group: str, values: Sequence[int]) -> Numbers:

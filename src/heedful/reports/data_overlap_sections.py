@@ -71,7 +71,7 @@ def duplicates(run: DataRun) -> Section | None:
     examples = tuple(
         _duplicate(policy, policy.examples[0]) for policy in report.policies if policy.examples
     )
-    lead = ["In the order they ran: each policy saw only what those before it had left."]
+    lead = ["In the order they ran. A policy sees only what those that remove have left before it."]
     if examples:
         lead.append("Below, one example of each; words that both sides share are marked.")
     columns = ("Policy", "its finds", "links", "clusters", "removed", "of those in")

@@ -4,7 +4,15 @@ from itertools import combinations
 
 import pytest
 
-from heedful.reports.palette import PAGE, SERIES, Colour, assign_series, in_order, variables
+from heedful.reports.palette import (
+    PAGE,
+    SERIES,
+    Colour,
+    assign_series,
+    in_order,
+    set_series,
+    variables,
+)
 
 
 def luminance(colour: str) -> float:
@@ -64,3 +72,9 @@ def test_names_of_their_own_get_a_look_each() -> None:
 
 def test_order_is_the_papers_then_as_they_come() -> None:
     assert in_order(["mine", "ppo_ptx", "start", "mine"]) == ["start", "ppo_ptx", "mine"]
+
+
+def test_two_data_sets_differ_in_colour_and_keep_their_names() -> None:
+    looks = set_series(["mine", "theirs"])
+    assert looks["mine"].colour != looks["theirs"].colour
+    assert [look.label for look in looks.values()] == ["mine", "theirs"]

@@ -1,7 +1,7 @@
 """What the frame of a page does with parts that are or are not there."""
 
 from heedful.reports.rendering import Page, to_html
-from heedful.reports.view import AnswerView, PromptView, Section
+from heedful.reports.view import AnswerView, Piece, PromptView, Section, Table
 
 PAIR = PromptView(
     title="A pair",
@@ -48,3 +48,17 @@ def test_simulated_labels_are_said_and_linked() -> None:
     section = Section(key="who", title="Who")
     assert 'class="badge"' not in page(section)
     assert 'href="#who">Which ones' in page(section, simulated_at="who")
+
+
+def test_marked_pieces_stand_out_and_stay_text() -> None:
+    pieces = (Piece("so ", marked=False), Piece("<i>", marked=True))
+    answer = AnswerView(label="a", series="sft", text="so <i>", notes=(), pieces=pieces)
+    prompt = PromptView(title="t", kind="k", parts=(), answers=(answer,))
+    assert "so <mark>&lt;i&gt;</mark>" in page(Section(key="s", title="S", prompts=(prompt,)))
+
+
+def test_columns_of_words_stand_at_the_left() -> None:
+    table = Table(columns=("a", "b", "c"), rows=(("1", "2", "3"),), num_words=2)
+    html = page(Section(key="s", title="S", tables=(table,)))
+    assert '<th scope="col" class="word">b</th><th scope="col">c</th>' in html
+    assert '<td class="word">2</td><td>3</td>' in html
