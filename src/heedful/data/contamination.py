@@ -6,7 +6,7 @@ what is dirty, and the clean id lists let the evaluation room score without it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,6 @@ from heedful.data.contamination_records import (
     OverlapRules,
     Rule,
     SetSummary,
-    SourceSummary,
     clean_path,
     write_clean_ids,
     write_report,
@@ -102,14 +101,7 @@ def find_contamination(
         for finding in findings:
             fired[finding.item].add(finding.rule)
         rows += _rows(source, placed, _by_item(findings), search, num_examples)
-        summaries.append(
-            SourceSummary(
-                name=source.name,
-                kind=source.kind,
-                num_documents=search.num_documents,
-                num_words=search.num_words,
-            )
-        )
+        summaries.append(search.summary(source))
     report = ContaminationReport(
         rules=rules,
         sources=tuple(summaries),
@@ -117,19 +109,11 @@ def find_contamination(
         rows=tuple(rows),
         with_paraphrases=embed is not None,
     )
-    dirty = {
-        placing.set.name: {
-            item.id: frozenset(fired[place])
-            for place, item in zip(placing.places, placing.set.items, strict=True)
-            if place in fired
-        }
-        for placing in placed
-    }
-    clean = {
-        found.name: [item.id for item in found.items if item.id not in dirty[found.name]]
-        for found in sets
-    }
-    return Contamination(report, dirty, clean)
+    return Contamination(
+        report=report,
+        dirty={placing.set.name: dict(placing.dirty(fired)) for placing in placed},
+        clean={placing.set.name: list(placing.clean(fired)) for placing in placed},
+    )
 
 
 class _Placed(NamedTuple):
@@ -137,6 +121,18 @@ class _Placed(NamedTuple):
 
     set: EvaluationSet
     places: range
+
+    def dirty(self, fired: Mapping[int, set[Rule]]) -> Iterator[tuple[str, frozenset[Rule]]]:
+        """The ids that a rule calls dirty, with the rules."""
+        for place, item in zip(self.places, self.set.items, strict=True):
+            if place in fired:
+                yield item.id, frozenset(fired[place])
+
+    def clean(self, fired: Mapping[int, set[Rule]]) -> Iterator[str]:
+        """The other ids."""
+        for place, item in zip(self.places, self.set.items, strict=True):
+            if place not in fired:
+                yield item.id
 
 
 def _place(sets: Sequence[EvaluationSet]) -> list[_Placed]:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heedful.data.contamination_index import NGRAM_RULES, ItemIndex, spaced
-from heedful.data.contamination_records import Rule
+from heedful.data.contamination_records import Rule, SourceSummary
 from heedful.data.corpus import normalised, words
 from heedful.data.ngrams import Finds, Numbers, WordRun
-from heedful.data.training_documents import Document
+from heedful.data.training_documents import Document, TrainingSource
 
 _BREAK = "\n"  # stands between documents; no word is equal to it
 _BATCH_CHARACTERS = 1_000_000
@@ -79,6 +79,15 @@ class SourceSearch:
         """Which n-grams are left out, for being in too many items or documents."""
         too_many = self._num_with_gram[rule] > self._items.rules.max_documents
         return self._items.ngrams[rule].common | too_many
+
+    def summary(self, source: TrainingSource) -> SourceSummary:
+        """How much was looked through, under the source's name."""
+        return SourceSummary(
+            name=source.name,
+            kind=source.kind,
+            num_documents=self.num_documents,
+            num_words=self.num_words,
+        )
 
     def num_common(self, rule: Rule, items: range) -> int:
         """How many different n-grams of some items are left out."""
