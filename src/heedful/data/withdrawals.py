@@ -31,6 +31,7 @@ class Withdrawal(Record):
     Attributes:
         key: Fingerprint of the key under which `people` are hashed.
         people: Hashes of every id that the person may have in records.
+        checkpoints: What was trained on them: ids, or folders where there is no id.
     """
 
     schema_version: Literal[1] = 1
@@ -38,6 +39,7 @@ class Withdrawal(Record):
     people: tuple[str, ...]
     withdrawn_at: datetime
     rewritten: tuple[Rewritten, ...] = ()
+    checkpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
