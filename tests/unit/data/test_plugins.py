@@ -1,12 +1,26 @@
 """Plugins are found where they are installed; broken ones are named with their package."""
 
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fakes.installed_plugins import install
+from fakes.installed_plugins import install, install_folder
 from heedful.core.errors import ConfigError
-from heedful.data.plugins import DETECTORS, SOURCES, factories, plugins, source_plugins
+from heedful.core.records import Prompt
+from heedful.data.corpus import Corpus
+from heedful.data.pii import Masker
+from heedful.data.plugins import (
+    DEDUP_POLICIES,
+    DETECTORS,
+    SOURCES,
+    factories,
+    plugins,
+    source_plugins,
+)
+from heedful.data.sources import load_demonstrations, load_rankings
 
 GROUP = "heedful.tests"
 MODULE = "columns = {'a'}\ndef make(row=None): return [row]\npair = (columns, make)\nnumber = 7\n"
@@ -66,3 +80,31 @@ def test_no_name_is_taken_twice(site: Path) -> None:
     install(site, "plugins_f", MODULE, {GROUP: {"n": "plugins_f:number"}})
     with pytest.raises(ConfigError, match=r"of plugins_f 1.0 has the name of another, 'n' .*_e"):
         plugins(GROUP)
+
+
+def test_the_package_that_the_documentation_shows(
+    site: Path, repository: Path, make_prompt: Callable[..., Prompt]
+) -> None:
+    folder = repository / "tests" / "fakes" / "forum_plugin"
+    page = (repository / "docs" / "how-to" / "extend-the-data-room.md").read_text()
+    blocks = dict(re.findall(r"(?ms)^```(\w+)\n(.*?)^```", page))
+    assert blocks["toml"] == (folder / "pyproject.toml").read_text()
+    assert blocks["python"] == (folder / "forum_plugin.py").read_text()
+    install_folder(site, folder)
+    (site / "posts.jsonl").write_text(blocks["json"])
+    found = load_demonstrations(site / "posts.jsonl")
+    assert [item.text for item in found.demonstrations] == ["A metre."]
+    assert found.prompts[0].source == "forum:posts.jsonl"
+    assert len(load_rankings(site / "posts.jsonl", format="forum").rankings) == 1
+    post = json.loads(blocks["json"])["post"]
+    policy = factories(DEDUP_POLICIES, own=[])["first-words"]()
+    texts = [f"{post} Tell me.", f"{post} Please.", "How deep do elm roots go?"]
+    corpus = Corpus.of(make_prompt(text, id=text) for text in texts)
+    assert [(corpus.ids[link.place], corpus.ids[link.of]) for link in policy.find(corpus)] == [
+        (texts[0], texts[1])
+    ]
+    masker = Masker([factories(DETECTORS, own=[])["members"]()])
+    assert masker.mask(["@ada and @bob", "thanks, @ada"]).texts == (
+        "<MEMBER_1> and <MEMBER_2>",
+        "thanks, <MEMBER_1>",
+    )
