@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from heedful import __version__
-from heedful.cli import models, train
+from heedful.cli import data, models, train
 from heedful.core.errors import HeedfulError, Interrupted
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.add_typer(models.app, name="model")
+app.add_typer(data.app, name="data")
 
 ConfigFiles = Annotated[
     list[Path] | None, typer.Argument(help="TOML files; a later one wins over an earlier one.")

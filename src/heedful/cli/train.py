@@ -73,16 +73,22 @@ def as_toml(config: BaseModel) -> str:
     A setting without a value is left out, or `none` where leaving it out means another.
     """
     lines: list[str] = []
-    for section in type(config).model_fields:
-        settings: BaseModel | None = getattr(config, section)
-        if settings is None:
-            continue
-        lines.append(f"[{section}]")
-        for key, value in settings.model_dump(mode="json").items():
-            if value is not None:
-                # JSON's strings, numbers, booleans and arrays of these are TOML's.
-                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-            elif type(settings).model_fields[key].default is not None:
-                lines.append(f'{key} = "none"')
-        lines.append("")
+    for name in type(config).model_fields:
+        value: BaseModel | tuple[BaseModel, ...] | None = getattr(config, name)
+        if isinstance(value, tuple):
+            for section in value:
+                lines += [f"[[{name}]]", *_values(section), ""]
+        elif value is not None:
+            lines += [f"[{name}]", *_values(value), ""]
     return "\n".join(lines)
+
+
+def _values(settings: BaseModel) -> list[str]:
+    lines = []
+    for key, value in settings.model_dump(mode="json").items():
+        if value is not None:
+            # JSON's strings, numbers, booleans and arrays of these are TOML's.
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+        elif type(settings).model_fields[key].default is not None:
+            lines.append(f'{key} = "none"')
+    return lines

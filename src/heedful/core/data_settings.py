@@ -29,6 +29,11 @@ class DataRun(Settings):
         description="Folder of the run; stages that are up to date are not redone.",
     )
     seed: int = Field(0, ge=0, description="Decides which prompts stay under a cap, and the split.")
+    withdrawals: Path = Field(
+        Path("withdrawals.jsonl"),
+        validate_default=False,
+        description="Register that `heedful data withdraw` keeps; nobody in it is read again.",
+    )
 
 
 class SourceSettings(Settings):
@@ -220,3 +225,10 @@ class DataRoom(Settings):
     contamination: ContaminationSettings | None = None
     distribution: DistributionSettings = DistributionSettings()
     languages: LanguageSettings | None = None
+
+    def with_max_rejects(self, max_rejects: int) -> Self:
+        """The same with another patience for unreadable rows, in every source."""
+        sources = [
+            source.model_copy(update={"max_rejects": max_rejects}) for source in self.sources
+        ]
+        return self.model_copy(update={"sources": tuple(sources)})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from heedful.core.data_settings import PiiSettings, SourceSettings
+from heedful.core.data_settings import DataRoom, PiiSettings, SourceSettings
 from heedful.core.errors import ConfigError, DataError
 from heedful.core.jsonl import RowError, write_json_atomic
 from heedful.core.records import Completion, Demonstration, Prompt, Ranking
@@ -21,7 +21,7 @@ from heedful.data.lineage import Dropped, write_stage
 from heedful.data.pii import Detector, Masker, PersonalDataReport
 from heedful.data.pii_records import default_detectors, mask_records
 from heedful.data.plugins import DETECTORS, factories
-from heedful.data.pseudonyms import KEY_VARIABLE, NO_KEY, read_key
+from heedful.data.pseudonyms import KEY_VARIABLE, NO_KEY, Key, read_key
 from heedful.data.sources import (
     ReadOptions,
     Reject,
@@ -31,6 +31,7 @@ from heedful.data.sources import (
     load_rankings,
     write_rejects,
 )
+from heedful.data.withdrawals import Register, honour
 from heedful.pipeline.record_set import RecordSet
 from heedful.training.display import Display
 
@@ -83,6 +84,18 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(file for file in files if file.is_file()))
 
 
+def source_files(config: DataRoom) -> list[Path]:
+    """All files that decide what is read."""
+    register = config.run.withdrawals
+    files = files_of(source.path for source in config.sources)
+    return [*files, register] if register.is_file() else files
+
+
+def data_key() -> Key:
+    """The secret key of this data: the environment's, or none."""
+    return read_key(KEY_VARIABLE) or NO_KEY
+
+
 def read_sources(sources: Iterable[SourceSettings]) -> Intake:
     """The records of all sources.
 
@@ -113,8 +126,8 @@ def read_sources(sources: Iterable[SourceSettings]) -> Intake:
     return intake
 
 
-def consented(intake: Intake) -> tuple[RecordSet, list[Dropped], list[Dropped]]:
-    """The records whose prompts may be trained on.
+def admitted(intake: Intake, register: Register) -> tuple[RecordSet, list[Dropped], list[Dropped]]:
+    """The records that may be trained on: of people who agreed, and did not withdraw.
 
     Also the rows and prompts that were left out, and what belonged to these prompts.
     """
@@ -124,44 +137,51 @@ def consented(intake: Intake) -> tuple[RecordSet, list[Dropped], list[Dropped]]:
         for prompt in intake.prompts.values()
         if not prompt.consent
     ]
+    kept = honour(
+        register,
+        [prompt for prompt in intake.prompts.values() if prompt.consent],
+        list(intake.demonstrations.values()),
+        list(intake.completions.values()),
+        list(intake.rankings.values()),
+    )
+    gone = [
+        Dropped(id=record_id, stage="read", reason="withdrawn") for _, record_id in kept.withdrawn
+    ]
+    dropped += [item for item in gone if item.id in intake.prompts]
     records, orphans = RecordSet(
-        prompts=[prompt for prompt in intake.prompts.values() if prompt.consent],
-        demonstrations=list(intake.demonstrations.values()),
-        completions=list(intake.completions.values()),
-        rankings=list(intake.rankings.values()),
+        prompts=kept.prompts,
+        demonstrations=kept.demonstrations,
+        completions=kept.completions,
+        rankings=kept.rankings,
     ).without_orphans("read")
+    orphans += [item for item in gone if item.id not in intake.prompts]
     return records, dropped, orphans
 
 
-def enter(
-    folder: Path, sources: Sequence[SourceSettings], pii: PiiSettings, *, display: Display
-) -> None:
+def enter(folder: Path, config: DataRoom, *, display: Display) -> None:
     """Read the sources into `folder`: masked records, and the rows that are none.
 
     Raises:
         DataError: A source has too many unreadable rows; they are listed in `folder`.
     """
-    rejects = folder / REJECTS
+    rejects, key = folder / REJECTS, data_key()
     try:
-        intake = read_sources(sources)
+        intake = read_sources(config.sources)
     except TooManyRejectsError as error:
         write_rejects(rejects, error.rejects)
         raise DataError(error.what, f"{error.hint} All are listed in {rejects}.") from None
-    records, dropped, orphans = consented(intake)
+    records, dropped, orphans = admitted(intake, Register.read(config.run.withdrawals, key))
     numbers = records.numbers()
     sizes = ", ".join(f"{count:,} {kind}" for kind, count in numbers.items() if count)
     display.say(f"  {sizes}. {intake.rejects.summary()}")
-    records, report = _mask(records, pii)
+    records, report = _mask(records, config.pii, key)
     records.write(folder)
     write_rejects(rejects, intake.rejects)
     write_json_atomic(folder / PERSONAL_DATA, report.model_dump(mode="json"))
     write_stage(
         folder,
-        inputs=files_of(source.path for source in sources),
-        settings={
-            "sources": [source.model_dump(mode="json") for source in sources],
-            "pii": pii.model_dump(mode="json"),
-        },
+        inputs=source_files(config),
+        settings=config.model_dump(mode="json", include={"sources", "pii"}),
         num_out=len(records.prompts),
         dropped=dropped,
         orphans=orphans,
@@ -192,13 +212,13 @@ def detectors(names: Sequence[str]) -> list[Detector]:
     return [known[name] for name in names]
 
 
-def _mask(records: RecordSet, pii: PiiSettings) -> tuple[RecordSet, PersonalDataReport]:
+def _mask(records: RecordSet, pii: PiiSettings, key: Key) -> tuple[RecordSet, PersonalDataReport]:
     masked = mask_records(
         records.prompts,
         Masker(detectors(pii.detectors)),
         demonstrations=records.demonstrations,
         completions=records.completions,
-        key=read_key(KEY_VARIABLE) or NO_KEY,
+        key=key,
         processes=pii.processes,
     )
     found = RecordSet(

@@ -5,15 +5,23 @@ This module says what the stages are and how they hang together; their work is i
 inputs did not change is skipped, one that was interrupted is done again from its start.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from heedful.core.data_settings import ContaminationSettings, DataRoom
+from heedful.core.data_settings import ContaminationSettings, DataRoom, DedupSettings
+from heedful.core.errors import DataError
+from heedful.core.records import Prompt
+from heedful.data.caps import cap
 from heedful.data.contamination_records import REPORT_FILE
+from heedful.data.corpus import Corpus
+from heedful.data.dedup import deduplicate
 from heedful.data.lineage import DROPPED, MANIFEST, RESULT
-from heedful.data.pseudonyms import KEY_VARIABLE, NO_KEY, fingerprint, read_key
+from heedful.data.pseudonyms import fingerprint
+from heedful.data.split_proof import prove_split
 from heedful.pipeline import data_reading, data_stages
 from heedful.pipeline.data_overlap import look_for_overlap
-from heedful.pipeline.data_reading import PERSONAL_DATA, REJECTS, files_of
+from heedful.pipeline.data_reading import PERSONAL_DATA, REJECTS, data_key, files_of, source_files
 from heedful.pipeline.data_stages import (
     DISTRIBUTION,
     EXAMPLES,
@@ -25,8 +33,10 @@ from heedful.pipeline.data_stages import (
 )
 from heedful.pipeline.record_set import RECORD_FILES
 from heedful.pipeline.stages import Pipeline, Stage
+from heedful.reports.data_page import build_data_report
 from heedful.training.display import Display, duration
 
+REPORT = "report.html"
 _TRACE = (MANIFEST, DROPPED)
 
 
@@ -41,6 +51,7 @@ def prepare(config: DataRoom, display: Display) -> Path:
     stages = data_room_stages(config, display)
     for number, stage in enumerate(stages, start=1):
         pipeline.run(stage, number=number, total=len(stages))
+    build_data_report(config.run.dir, config.run.dir / REPORT)
     seconds = sum(stage.seconds for stage in pipeline.reports)
     display.say(f"All stages together: {duration(seconds)}.")
     return config.run.dir / RESULT
@@ -63,18 +74,18 @@ class _Stages:
         self.base = config.run.dir
 
     def read(self) -> Stage:
-        sources, pii = self.config.sources, self.config.pii
+        config = self.config
         return Stage(
             name="read",
             why="Read the sources and mask personal data; unreadable rows are set aside.",
             settings={
-                "sources": [source.model_dump(mode="json") for source in sources],
-                "detectors": pii.detectors,
-                "key": fingerprint(read_key(KEY_VARIABLE) or NO_KEY),
+                "sources": [source.model_dump(mode="json") for source in config.sources],
+                "detectors": config.pii.detectors,
+                "key": fingerprint(data_key()),
             },
-            inputs=files_of(source.path for source in sources),
+            inputs=source_files(config),
             outputs=[*RECORD_FILES, REJECTS, PERSONAL_DATA, *_TRACE],
-            work=lambda folder: data_reading.enter(folder, sources, pii, display=self.display),
+            work=lambda folder: data_reading.enter(folder, config, display=self.display),
         )
 
     def dedup(self) -> Stage:
@@ -163,3 +174,29 @@ class _Stages:
                 folder, source, config.distribution, config.languages, display=self.display
             ),
         )
+
+
+def check_embedded(prompts: Sequence[Prompt]) -> str:
+    """What the data room finds in prompts that are split already, in one sentence.
+
+    Nothing is removed and nothing moves: their split is frozen. Near-duplicates, such as two
+    few-shot prompts with the same examples, are counted.
+
+    Raises:
+        DataError: A user, an organisation or a text is in two splits.
+    """
+    settings = DedupSettings()
+    policies = data_stages.policies(("exact", "containment", "near"), settings)
+    counts = deduplicate(prompts, report=policies).report.policies
+    links = data_stages.found_links(policies[-1], Corpus.of(prompts))
+    sizes = Counter(prompt.split for prompt in prompts if prompt.split)
+    shares = {split: count / len(prompts) for split, count in sizes.items()}
+    proof = prove_split(prompts, links, shares=shares)
+    if proof.shared_users or proof.shared_organisations or proof.shared_texts:
+        raise DataError(f"the split leaks: {proof.summary()}", "Split the prompts anew.")
+    found = ", ".join(f"{count.name} {count.num_links}" for count in counts)
+    return (
+        f"The data room finds in {len(prompts):,} prompts {found} duplicates and "
+        f"{len(cap(prompts).dropped)} over the caps; in two splits: 0 users, 0 organisations, "
+        f"0 exact and {len(proof.shared_near)} near duplicates."
+    )

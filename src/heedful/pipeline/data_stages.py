@@ -5,7 +5,7 @@ writes records, a manifest and what it dropped. Which stages there are, and in w
 is `heedful.pipeline.data_room`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from heedful.core.data_settings import (
@@ -161,11 +161,11 @@ def split_prompts(
     exact, near = policies(("exact", "near"), dedup)
     if gone:
         corpus = Corpus.of([*prompts, *gone])
-        pairs += [*_found(exact, corpus), *_found(near, corpus)]
+        pairs += [*found_links(exact, corpus), *found_links(near, corpus)]
     found = place(prompts, links=pairs, old=old, shares=settings.shares, seed=seed)
     proof = prove_split(
         found.prompts,
-        _found(near, Corpus.of([*found.prompts, *gone])),
+        found_links(near, Corpus.of([*found.prompts, *gone])),
         shares=dict(settings.shares),
         old=old,
     )
@@ -192,7 +192,8 @@ def split_prompts(
         display.say("  The earlier split leaks, and so does this one.", style="bold red")
 
 
-def _found(policy: Policy, corpus: Corpus) -> list[tuple[str, str]]:
+def found_links(policy: Policy, corpus: Corpus) -> list[tuple[str, str]]:
+    """What a policy finds, by the prompts' ids."""
     return [(corpus.ids[place], corpus.ids[of]) for place, of in policy.find(corpus)]
 
 
@@ -232,7 +233,7 @@ def tabulate(
     display: Display,
 ) -> None:
     """The tables of the report."""
-    report = describe_folders({source.parent.name: source}, settings, languages)
+    report = describe_sets([data_set(source.parent.name, source)], settings, languages)
     write_json_atomic(folder / DISTRIBUTION, report.model_dump(mode="json"))
     write_stage(
         folder,
@@ -251,12 +252,10 @@ def tabulate(
     )
 
 
-def describe_folders(
-    folders: Mapping[str, Path],
-    settings: DistributionSettings,
-    languages: LanguageSettings | None,
+def describe_sets(
+    sets: Sequence[DataSet], settings: DistributionSettings, languages: LanguageSettings | None
 ) -> DistributionReport:
-    """The tables of one folder of records, or of two side by side, by their names."""
+    """The tables of one data set, or of two side by side."""
     count_tokens, unit = (
         (_count_words, "words")
         if settings.tokenizer is None
@@ -267,11 +266,11 @@ def describe_folders(
         detect = LanguageIdentifier(
             min_confidence=languages.min_confidence, low_memory=languages.low_memory
         )
-    sets = [_data_set(name, folder) for name, folder in folders.items()]
     return describe(*sets, count_tokens=count_tokens, detect_language=detect, unit=unit)
 
 
-def _data_set(name: str, folder: Path) -> DataSet:
+def data_set(name: str, folder: Path) -> DataSet:
+    """The prompts and demonstrations of a folder of records."""
     demonstrations = folder / RECORD_FILES[1]
     return DataSet(
         name=name,
