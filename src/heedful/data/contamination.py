@@ -111,26 +111,26 @@ def find_contamination(
     )
     return Contamination(
         report=report,
-        dirty={placing.set.name: dict(placing.dirty(fired)) for placing in placed},
-        clean={placing.set.name: list(placing.clean(fired)) for placing in placed},
+        dirty={placing.found.name: dict(placing.dirty(fired)) for placing in placed},
+        clean={placing.found.name: list(placing.clean(fired)) for placing in placed},
     )
 
 
 class _Placed(NamedTuple):
     """A set and the places of its items among those of all sets."""
 
-    set: EvaluationSet
+    found: EvaluationSet
     places: range
 
     def dirty(self, fired: Mapping[int, set[Rule]]) -> Iterator[tuple[str, frozenset[Rule]]]:
         """The ids that a rule calls dirty, with the rules."""
-        for place, item in zip(self.places, self.set.items, strict=True):
+        for place, item in zip(self.places, self.found.items, strict=True):
             if place in fired:
                 yield item.id, frozenset(fired[place])
 
     def clean(self, fired: Mapping[int, set[Rule]]) -> Iterator[str]:
         """The other ids."""
-        for place, item in zip(self.places, self.set.items, strict=True):
+        for place, item in zip(self.places, self.found.items, strict=True):
             if place not in fired:
                 yield item.id
 
@@ -177,7 +177,7 @@ def _rows(
             OverlapRow(
                 source=source.name,
                 kind=source.kind,
-                evaluation_set=placing.set.name,
+                evaluation_set=placing.found.name,
                 num_items=len(placing.places),
                 num_dirty=len(dirty),
                 share=share.value,
@@ -198,7 +198,7 @@ def _worst(placing: _Placed, by_item: ByItem, num_examples: int) -> list[int]:
 
     def order(item: int) -> tuple[int, float, int]:
         strongest = by_item[item][0]
-        question = placing.set.items[item - placing.places.start].question
+        question = placing.found.items[item - placing.places.start].question
         return RULES.index(strongest.rule), -strongest.overlap, -len(question)
 
     return sorted((item for item in placing.places if item in by_item), key=order)[:num_examples]
@@ -210,7 +210,7 @@ def _example(
     found: Sequence[Finding],
     excerpts: Mapping[tuple[int, int], tuple[str, str]],
 ) -> OverlapExample:
-    item = placing.set.items[place - placing.places.start]
+    item = placing.found.items[place - placing.places.start]
     document_id, text = excerpts[found[0].document, found[0].place]
     return OverlapExample(
         item_id=item.id,
@@ -258,8 +258,8 @@ def _summary(placing: _Placed, index: ItemIndex, dirty: Iterable[int]) -> SetSum
     num_dirty = sum(first <= item < end for item in dirty)
     share = wilson_interval(num_dirty, end - first)
     return SetSummary(
-        name=placing.set.name,
-        source=placing.set.source,
+        name=placing.found.name,
+        source=placing.found.source,
         num_items=end - first,
         num_short=int(np.sum(index.lengths[first:end] < index.rules.min_words)),
         num_dirty=num_dirty,
