@@ -86,6 +86,7 @@ def write_data_room_folder(folder: Path, *, num_prompts: int = 600) -> Path:
         ],
         numbers={"demonstrations": num_prompts // 3},
     )
+    write_records(folder / "read" / "prompts.jsonl", prompts)
     _write(
         folder / "read" / "personal_data.json",
         PersonalDataReport(

@@ -1,15 +1,26 @@
 """The section on what the data is made of: figures and tables of one set, or of two."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from heedful.data.distribution import By, Count, Distribution, DistributionReport, Numbers
+from heedful.data.distribution import (
+    UNKNOWN_LANGUAGE,
+    UNLABELLED,
+    By,
+    Count,
+    Distribution,
+    DistributionReport,
+    Numbers,
+)
 from heedful.data.divergence import Divergence
 from heedful.reports.bars import Histogram, bar_chart, histogram_chart
 from heedful.reports.charts import Caption, Estimate, interval_chart
 from heedful.reports.palette import SERIES, Series, set_series
-from heedful.reports.view import FigureView, Section, Table, number
+from heedful.reports.view import NOTHING, FigureView, Section, Table, number, percent
 
 _MOST_BARS = 12
+_LEAST_SHARE = 0.001
+_NOT_KNOWN = (UNLABELLED, UNKNOWN_LANGUAGE)
 _SUMMARY = ("n", "mean", "std", "lowest", "quartile", "median", "quartile", "highest")
 _SHARES: tuple[tuple[str, str, str, Callable[[Distribution], tuple[Count, ...]]], ...] = (
     (
@@ -83,7 +94,20 @@ def distribution(report: DistributionReport | None) -> Section | None:
         lead=tuple(lead),
         figures=tuple(figure for figure in figures if figure is not None),
         tables=tuple(tables),
+        missing=tuple(_unlabelled(sets)),
     )
+
+
+def _unlabelled(sets: Sequence[Distribution]) -> list[str]:
+    """What no labeller said of any prompt."""
+    said = []
+    for what, counts in (
+        ("use case", [count for data in sets for count in data.use_cases]),
+        ("tag", [count for data in sets for count in data.tags]),
+    ):
+        if {count.name for count in counts} <= {UNLABELLED}:
+            said.append(f"No prompt here has a {what} from a labeller: all are unlabelled.")
+    return said
 
 
 def _amount(data: Distribution) -> str:
@@ -98,22 +122,35 @@ def _shares(
     text: str,
     counts_of: Callable[[Distribution], tuple[Count, ...]],
 ) -> FigureView | None:
-    """Bars of the most frequent; what is beyond is said, and stands in no bar."""
-    shares = [{count.name: count.share for count in counts_of(data)} for data in sets]
-    names = list(dict.fromkeys(name for found in shares for name in found))
-    if not names:
+    """Bars of the most frequent; the table has them all. None where nothing is labelled."""
+    found = [{count.name: count for count in counts_of(data)} for data in sets]
+    most: dict[str, float] = {}
+    for counts in found:
+        for name, count in counts.items():
+            most[name] = max(most.get(name, 0.0), count.share)
+    names = sorted(most, key=lambda name: (name in _NOT_KNOWN, -most[name], name))
+    if set(names) <= {UNLABELLED}:
         return None
-    beyond = len(names) - _MOST_BARS
-    if beyond > 0:
-        names = sorted(names, key=lambda name: -max(found.get(name, 0) for found in shares))
-        names = names[:_MOST_BARS]
-        text += f" {beyond} rarer ones are not drawn."
+    rare = [name for name in names if most[name] < _LEAST_SHARE and name not in _NOT_KNOWN]
+    rare += [name for name in names if name not in rare and name not in _NOT_KNOWN][_MOST_BARS:]
+    if rare:
+        text += f" {len(rare)} rarer ones stand in the table only."
+    drawn = [name for name in names if name not in rare]
     caption = Caption(key=f"shares-of-{key}", title=title, text=text, simulated=False)
     groups = [
-        (looks[data.name], [found.get(name, 0.0) for name in names])
-        for data, found in zip(sets, shares, strict=True)
+        (looks[data.name], [counts[name].share if name in counts else 0.0 for name in drawn])
+        for data, counts in zip(sets, found, strict=True)
     ]
-    return bar_chart(caption, [name.replace("_", " ") for name in names], groups)
+    figure = bar_chart(caption, [name.replace("_", " ") for name in drawn], groups)
+    rows = tuple(
+        (name.replace("_", " "), *(_amount_and_share(counts.get(name)) for counts in found))
+        for name in names
+    )
+    return replace(figure, table=replace(figure.table, rows=rows))
+
+
+def _amount_and_share(count: Count | None) -> str:
+    return NOTHING if count is None else f"{count.count:,} ({percent(count.share)})"
 
 
 def _per_user(data: Distribution) -> tuple[Numbers, ...]:

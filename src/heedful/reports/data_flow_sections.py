@@ -16,6 +16,7 @@ STAGE_TITLES = {
     "dedup": "Deduplication",
     "cap": "Caps",
     "split": "Split",
+    "result": "Result",
     "contamination": "Contamination",
     "distribution": "Distribution",
 }
@@ -43,7 +44,7 @@ def headline(run: DataRun) -> tuple[str, str]:
         items = sum(found.num_items for found in run.contamination.sets)
         if items:
             said.append(
-                f"{dirty:,} of {items:,} evaluation items ({percent(dirty / items)}) overlap with "
+                f"{dirty:,} of {items:,} evaluation items ({_rounded(dirty / items)}) overlap with "
                 "training data."
             )
     return title, " ".join(said) or "What was done here follows."
@@ -174,6 +175,11 @@ def _title(stage: str) -> str:
 
 def _share(part: int, whole: int) -> str:
     return percent(part / whole) if whole else NOTHING
+
+
+def _rounded(share: float) -> str:
+    """A share that is not 0 never reads 0.0 %."""
+    return f"under {percent(0.001)}" if 0 < share < 0.0005 else percent(share)
 
 
 def _number_of_splits(sizes: Mapping[Split, int]) -> str:

@@ -88,10 +88,10 @@ def _duplicate(policy: PolicyCount, example: DuplicateExample) -> PromptView:
     label = "Removed" if policy.action == "remove" else "The later one"
     return pair_view(
         kind=policy.name,
-        title=one_line(example.removed_text),
+        title=one_line(example.removed_text or example.removed_id),
         sides=(
-            ("Stays", KEPT.key, example.kept_text, (example.kept_id,)),
-            (label, DROPPED.key, example.removed_text, (example.removed_id,)),
+            ("Stays", KEPT.key, example.kept_text or None, (example.kept_id,)),
+            (label, DROPPED.key, example.removed_text or None, (example.removed_id,)),
         ),
     )
 
@@ -198,7 +198,8 @@ def contamination(run: DataRun) -> Section | None:
         tables.append(_rows_table(dirty))
     if report.sources:
         tables.append(_sources_table(report))
-    figures = (_dirty_figure(found),) if found else ()
+    dirty_sets = [each for each in found if each.num_dirty]
+    figures = (_dirty_figure(dirty_sets, len(found)),) if dirty_sets else ()
     lead = [_rules_in_words(report)]
     if examples:
         lead.append(
@@ -231,19 +232,16 @@ def _rules_in_words(report: ContaminationReport) -> str:
     return text + " Paraphrases were not looked for."
 
 
-def _dirty_figure(found: Sequence[SetSummary]) -> FigureView:
-    beyond = f" The {_MOST_ROWS} highest of {len(found)}." if len(found) > _MOST_ROWS else ""
-    caption = Caption(
-        key="share-dirty",
-        title="Share of dirty items",
-        text=f"Of each evaluation set, against all training sources together.{beyond}",
-        simulated=False,
-    )
+def _dirty_figure(dirty: Sequence[SetSummary], num_sets: int) -> FigureView:
+    text = f"{len(dirty)} of {num_sets} evaluation sets have any, all training sources together."
+    if len(dirty) > _MOST_ROWS:
+        text += f" The {_MOST_ROWS} highest."
+    caption = Caption(key="share-dirty", title="Share of dirty items", text=text, simulated=False)
     estimates = [
         Estimate(
             series=SERIES["reward"], value=each.share, low=each.low, high=each.high, label=each.name
         )
-        for each in found[:_MOST_ROWS]
+        for each in dirty[:_MOST_ROWS]
     ]
     return interval_chart(caption, estimates, axis="share dirty", share=True)
 

@@ -4,12 +4,14 @@ A stage that has not run is simply absent. What is there must be whole: a file t
 be read is an error naming it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heedful.core.jsonl import iter_records
+from heedful.core.records import Prompt
 from heedful.data.contamination_records import ContaminationReport
-from heedful.data.dedup import DedupReport
+from heedful.data.dedup import DedupReport, DuplicateExample
 from heedful.data.distribution import DistributionReport
 from heedful.data.lineage import Manifest, read_manifests
 from heedful.data.pii import PersonalDataReport
@@ -17,7 +19,7 @@ from heedful.data.split import Quarantined
 from heedful.data.split_proof import SplitProof
 from heedful.reports.files import read_json, read_rows
 
-ORDER = ("read", "dedup", "cap", "split", "contamination", "distribution")
+ORDER = ("read", "dedup", "cap", "split", "result", "contamination", "distribution")
 SHAPING = ORDER[:4]
 
 
@@ -64,3 +66,33 @@ def read_data_run(path: Path) -> DataRun:
         contamination=read_json(path / "contamination" / "report.json", ContaminationReport),
         distribution=read_json(path / "distribution" / "distribution.json", DistributionReport),
     )
+
+
+def quoting_only(run: DataRun, sources: Collection[str]) -> DataRun:
+    """The run with no text but that of prompts from `sources`; all else is named by its id.
+
+    Evaluation sets are never among them, and neither are the documents that overlap them.
+    """
+    quotable = {
+        prompt.id
+        for prompt in iter_records(run.path / "read" / "prompts.jsonl", Prompt)
+        if prompt.source in sources
+    }
+    contamination = run.contamination and run.contamination.ids_only()
+    if run.dedup is None:
+        return replace(run, contamination=contamination)
+    policies = tuple(
+        policy.model_copy(
+            update={"examples": tuple(_quoted(each, quotable) for each in policy.examples)}
+        )
+        for policy in run.dedup.policies
+    )
+    dedup = run.dedup.model_copy(update={"policies": policies})
+    return replace(run, contamination=contamination, dedup=dedup)
+
+
+def _quoted(example: DuplicateExample, quotable: Collection[str]) -> DuplicateExample:
+    """The example, each text that may not be quoted empty."""
+    kept = example.kept_text if example.kept_id in quotable else ""
+    removed = example.removed_text if example.removed_id in quotable else ""
+    return example.model_copy(update={"kept_text": kept, "removed_text": removed})

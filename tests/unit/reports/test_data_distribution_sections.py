@@ -61,8 +61,23 @@ def test_many_kinds_are_cut_and_it_is_said() -> None:
     section = distribution(report)
     assert section is not None
     figure = next(figure for figure in section.figures if figure.title == "Languages")
-    assert len(figure.table.rows) == 12
-    assert figure.caption.endswith("8 rarer ones are not drawn.")
+    assert len(figure.table.rows) == 20
+    assert figure.table.rows[0][1].startswith("2 (5.0")
+    assert figure.svg.count(">l") == 12
+    assert figure.caption.endswith("8 rarer ones stand in the table only.")
+
+
+def test_what_nobody_labelled_is_said_not_drawn() -> None:
+    bare = {"use_case": None, "tags": ()}
+    prompts = [prompt.model_copy(update=bare) for prompt in made_up_prompts(20)]
+    report = describe(DataSet(name="mine", prompts=prompts), count_tokens=lambda t: [3] * len(t))
+    section = distribution(report)
+    assert section is not None
+    assert not {"Use cases", "Tags"} & {figure.title for figure in section.figures}
+    assert [text.split(" from")[0] for text in section.missing] == [
+        "No prompt here has a use case",
+        "No prompt here has a tag",
+    ]
 
 
 def test_without_a_distribution_there_is_no_section() -> None:

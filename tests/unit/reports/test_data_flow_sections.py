@@ -23,6 +23,14 @@ def test_the_headline_says_what_is_left_and_that_the_split_holds(data_run: DataR
     assert "53 of 6,994 evaluation items" in meaning
 
 
+def test_a_share_that_is_not_nothing_never_reads_so(data_run: DataRun) -> None:
+    assert data_run.contamination is not None
+    large = data_run.contamination.sets[0].model_copy(update={"num_items": 10**6})
+    report = data_run.contamination.model_copy(update={"sets": (large,)})
+    found = headline(dataclasses.replace(data_run, contamination=report))[1]
+    assert "(under 0.1" in found
+
+
 def test_a_split_that_leaks_is_said_in_the_headline(data_run: DataRun) -> None:
     leaking = proof(made_up_prompts(10), shared_users=("user-1",))
     assert "The split leaks" in headline(dataclasses.replace(data_run, proof=leaking))[1]

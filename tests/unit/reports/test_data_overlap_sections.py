@@ -59,7 +59,8 @@ def test_contamination_has_shares_with_intervals_the_dirtiest_first(data_run: Da
     assert sets.rows[0][4].endswith("(2.4 to 4.8)")
     assert rows.rows[0][:4] == ("gsm8k", "demonstrations", "31", "10")
     assert sources.rows[1] == ("books", "pretraining", "96", "7,801,022")
-    assert section.figures[0].table.rows[0][0] == "gsm8k"
+    assert [row[0] for row in section.figures[0].table.rows] == ["gsm8k", "truthfulqa", "hellaswag"]
+    assert section.figures[0].caption.startswith("3 of 4 evaluation sets have any")
 
 
 def test_examples_are_folded_marked_and_spread_over_the_sets(data_run: DataRun) -> None:

@@ -54,3 +54,11 @@ def test_a_run_that_has_only_read_has_a_page(room: Path, tmp_path: Path) -> None
     found = re.findall(r'<section id="([^"]+)"', html)
     assert found == ["dropped", "personal-data", "lineage"]
     assert "770 of 773 prompts are left<" in html
+
+
+def test_a_page_that_leaves_the_house_names_ids_only(room: Path, tmp_path: Path) -> None:
+    html = build_data_report(room, tmp_path / "r.html", quote_only=[]).read_text(encoding="utf-8")
+    assert "a baker sells" not in html
+    assert "&lt;script&gt;" not in html
+    assert "<mark>" not in html
+    assert "prompt-0-00001" in html
