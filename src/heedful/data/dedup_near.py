@@ -22,7 +22,7 @@ BANDS = 21
 ROWS = 6
 # A bucket of more than CROWDED texts is looked at in part: the first texts that stay, and the
 # last before; and its texts meet again in buckets of two and three bands' rows.
-CROWDED = 32
+CROWDED = 16
 MAX_DEPTH = 3
 MAX_VERIFIED = 64
 # The share of equal minima estimates the similarity within 0.036 (one sigma, at 0.8).

@@ -1,9 +1,11 @@
 """Removing, joining and reporting by policies; input order never matters."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from graphlib import CycleError
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +174,53 @@ def test_unknown_names_and_settings_are_errors(
 ) -> None:
     with pytest.raises(ConfigError, match=expected):
         policy_by_name(name, settings)
+
+
+def prompts_of_any_day(texts: list[str]) -> list[Prompt]:
+    return [prompt(f"p{n}", text) for n, text in enumerate(texts)]
+
+
+def clean_texts(rng: np.random.Generator, count: int) -> list[str]:
+    """Texts of a few thousand words that have nothing in common but chance."""
+    lengths = rng.integers(12, 60, count)
+    return [" ".join(f"w{letters(n)}" for n in rng.zipf(1.3, length) % 5000) for length in lengths]
+
+
+def letters(number: int) -> str:
+    """A number in the letters a to j; digits would be slots of a template."""
+    return str(number).translate(str.maketrans("0123456789", "abcdefghij"))
+
+
+def test_nothing_is_found_in_a_clean_corpus() -> None:
+    texts = clean_texts(np.random.default_rng(0), 2_000)
+    policies = [policy_by_name(name) for name in POLICIES if name != "paraphrase"]
+    found = deduplicate(prompts_of_any_day(texts), report=policies).report.policies
+    assert {count.name: count.num_links for count in found} == dict.fromkeys(
+        ("exact", "containment", "common-prefix", "near", "template"), 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [
+        ("exact", lambda text: f"  {text.upper()}\n"),
+        ("containment", lambda text: f"please help: {text} thank you"),
+        ("common-prefix", lambda text: f"{text} and one more thing"),
+        ("near", lambda text: f"please {text}"),
+        ("template", lambda text: f"{text} in 17 words"),
+    ],
+)
+def test_all_that_is_planted_is_found(name: str, plant: Callable[[str], str]) -> None:
+    rng = np.random.default_rng(1)
+    texts = [text for text in clean_texts(rng, 400) if len(text.split()) >= 25]
+    if name == "template":
+        texts = [f"{text} in 250 words" for text in texts]
+    originals = prompts_of_any_day(texts)
+    planted = [
+        prompt(f"planted-{one.id}", plant(one.instruction.removesuffix(" in 250 words")))
+        for one in originals
+    ]
+    result = deduplicate([*originals, *planted], remove=[policy_by_name(name)])
+    assert {frozenset((gone, why.because_of)) for gone, why in result.removed.items()} == {
+        frozenset((one.id, f"planted-{one.id}")) for one in originals
+    }

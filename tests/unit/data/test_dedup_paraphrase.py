@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.brute_dedup import bag_of_words, corpus_of, greedy, groups, pairs, texts_of
-from heedful.core.errors import ConfigError, DataError
+from heedful.core.errors import ConfigError
 from heedful.data import dedup_paraphrase
 from heedful.data.dedup_paraphrase import Paraphrase
 
@@ -26,14 +26,6 @@ def test_agrees_with_every_pair_compared(texts: list[str], threshold: float, row
     assert set(links) <= expected
     assert groups(len(texts), links) == groups(len(texts), expected)
     assert greedy(len(texts), links) == greedy(len(texts), expected)
-
-
-@pytest.mark.parametrize(
-    "rows", [np.zeros((1, 3)), np.zeros(2), np.array([[1.0, np.nan], [0.0, 1.0]])]
-)
-def test_what_the_model_gives_is_checked(rows: np.ndarray) -> None:
-    with pytest.raises(DataError, match="for 2 texts"):
-        Paraphrase(lambda _: rows).find(corpus_of(["a", "b"]))
 
 
 def test_the_threshold_is_checked() -> None:
