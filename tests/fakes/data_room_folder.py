@@ -113,13 +113,23 @@ def write_data_room_folder(folder: Path, *, num_prompts: int = 600) -> Path:
         num_out=len(prompts) + 4,
         dropped=[Dropped(id=f"over-{n}", stage="cap", reason="user") for n in range(16)],
     )
+    _write_split(folder / "split", prompts)
+    write_report(folder / "contamination", _contamination())
+    write_stage(
+        folder / "contamination", inputs=[], settings={"embeddings": None}, num_out=len(prompts)
+    )
+    _write_distribution(folder / "distribution", prompts)
+    return folder
+
+
+def _write_split(folder: Path, prompts: Sequence[Prompt]) -> None:
     quarantined = [
         Quarantined(prompt=prompt, because_of=("prompt-old-1", "prompt-old-2"))
         for prompt in made_up_prompts(4, seed=7)
     ]
-    write_records(folder / "split" / "quarantine.jsonl", quarantined)
+    write_records(folder / "quarantine.jsonl", quarantined)
     write_stage(
-        folder / "split",
+        folder,
         inputs=[],
         settings={"train": 0.6, "validation": 0.1, "test": 0.3},
         num_out=len(prompts),
@@ -127,13 +137,7 @@ def write_data_room_folder(folder: Path, *, num_prompts: int = 600) -> Path:
             Dropped(id=each.prompt.id, stage="split", reason="quarantine") for each in quarantined
         ],
     )
-    _write(folder / "split" / "proof.json", proof(prompts))
-    write_report(folder / "contamination", _contamination())
-    write_stage(
-        folder / "contamination", inputs=[], settings={"embeddings": None}, num_out=len(prompts)
-    )
-    _write_distribution(folder / "distribution", prompts)
-    return folder
+    _write(folder / "proof.json", proof(prompts))
 
 
 def proof(prompts: Sequence[Prompt], **changes: object) -> SplitProof:

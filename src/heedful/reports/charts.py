@@ -22,7 +22,7 @@ from heedful.reports.view import FigureView, Table, number, percent, with_interv
 
 # CSS pixels; drawn for a phone's width, so that text stays readable there.
 WIDTH = 350
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f} %")
+_PERCENT = FuncFormatter(lambda value, _: f"{round(100 * value, 3):g} %")
 _STEPS = [1, 2, 5, 10]
 _MAX_TABLE_ROWS = 40
 _DASHES = (0, (4, 2))

@@ -290,14 +290,19 @@ def _sources_table(report: ContaminationReport) -> Table:
 
 
 def _examples(dirty: Sequence[OverlapRow]) -> tuple[PromptView, ...]:
-    """The worst of every row in turn, so that no set hides the others."""
+    """The worst of every row in turn, so that no set hides the others; each item once."""
     ordered = [
         (turn, -example.overlap, row, example)
         for row in dirty
         for turn, example in enumerate(row.examples)
     ]
     ordered.sort(key=lambda item: (item[0], item[1], item[2].evaluation_set, item[3].item_id))
-    return tuple(_example(row, example) for _, _, row, example in ordered[:MOST_EXAMPLES])
+    worst: dict[tuple[str, str], PromptView] = {}
+    for _, _, row, example in ordered:
+        key = (row.evaluation_set, example.item_id)
+        if key not in worst and len(worst) < MOST_EXAMPLES:
+            worst[key] = _example(row, example)
+    return tuple(worst.values())
 
 
 def _example(row: OverlapRow, example: OverlapExample) -> PromptView:

@@ -1,5 +1,7 @@
 """Every chart carries its numbers as text: in its description and in its table."""
 
+import re
+
 from heedful.core.statistics import CalibrationBin
 from heedful.reports.charts import (
     Caption,
@@ -79,3 +81,11 @@ def test_reliability_chart_gives_counts_and_intervals() -> None:
     label, pairs, predicted, observed = figure.table.rows[0]
     assert (label, pairs, predicted[:4]) == ("60 to 70 %", "40", "66.0")
     assert observed.endswith("(35.2 to 64.8)")
+
+
+def test_small_shares_have_ticks_that_differ() -> None:
+    small = Estimate(series=SERIES["sft"], value=0.003, low=0.001, high=0.01)
+    figure = interval_chart(CAPTION, [small], axis="share", share=True)
+    ticks = re.findall(r">([\d.]+ %)</text>", figure.svg)
+    assert len(ticks) >= 2
+    assert len(set(ticks)) == len(ticks)

@@ -74,6 +74,17 @@ def test_examples_are_folded_marked_and_spread_over_the_sets(data_run: DataRun) 
     assert "".join(piece.text for piece in document.pieces if piece.marked).startswith("a baker")
 
 
+def test_an_item_that_is_in_two_sources_is_shown_once(data_run: DataRun) -> None:
+    report = data_run.contamination
+    assert report is not None
+    again = tuple(row.model_copy(update={"source": "books"}) for row in report.rows)
+    doubled = report.model_copy(update={"rows": report.rows + again})
+    section = contamination(dataclasses.replace(data_run, contamination=doubled))
+    assert section is not None
+    labels = [prompt.answers[0].label for prompt in section.prompts]
+    assert len(labels) == len(set(labels)) == 6
+
+
 def test_examples_by_id_alone_quote_nothing(data_run: DataRun) -> None:
     section = contamination(data_run)
     assert section is not None
