@@ -53,7 +53,6 @@ _NAMES = {
     "prompt_length": "Prompt lengths",
     "demonstration_length": "Demonstration lengths",
 }
-_WORDS = {"all": "all", "split": "split", "source": "source", "use_case": "use case"}
 
 
 def distribution(report: DistributionReport | None) -> Section | None:
@@ -245,15 +244,7 @@ def _summaries(sets: Sequence[Distribution]) -> list[Table]:
     ):
         for data in sets:
             found = sorted(numbers_of(data), key=lambda numbers: groups.index(numbers.by))
-            rows = tuple(
-                (
-                    "all"
-                    if numbers.by == "all"
-                    else f"{_WORDS[numbers.by]}: {numbers.group.replace('_', ' ')}",
-                    *_cells(numbers),
-                )
-                for numbers in found
-            )
+            rows = tuple((_group(numbers), *_cells(numbers)) for numbers in found)
             if rows:
                 caption = f"{data.unit.capitalize()} of {what}, {data.name}"
                 simulated = what == "demonstrations" and data.simulated
@@ -262,6 +253,14 @@ def _summaries(sets: Sequence[Distribution]) -> list[Table]:
                     Table(columns=columns, rows=rows, caption=caption, simulated=simulated)
                 )
     return tables
+
+
+def _group(numbers: Numbers) -> str:
+    if numbers.by == "all":
+        return "all"
+    if numbers.by == "use_case":
+        return f"use case: {numbers.group.replace('_', ' ')}"
+    return f"{numbers.by}: {numbers.group}"
 
 
 def _divergence_figure(report: DistributionReport) -> FigureView:
