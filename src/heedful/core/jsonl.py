@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,8 @@ from heedful.core.errors import DataError, nearest
 R = TypeVar("R", bound=BaseModel)
 Row = dict[str, Any]
 _AS_JSON = {b"heedful": b"json"}
+# UTF-8 has no surrogates; only an escape brings one into a row.
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class RowError(DataError):
@@ -197,7 +200,8 @@ def _jsonl_rows(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, Row]]:
             except RecursionError:
                 reason = "nested too deeply"
             else:
-                if (fault := _unusable(path, line, row)) is None:
+                escaped = _HALF_PAIR.search(content) is not None
+                if (fault := _unusable(path, line, row, escaped)) is None:
                     yield line, row
                 else:
                     on_bad_row(fault)
@@ -223,6 +227,7 @@ def _json_rows(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, Row]]:
         # An array is all or nothing: after a syntax error no element can be told apart.
         reason = f"not valid JSON at column {error.colno}: {error.msg}"
         raise RowError(path, error.lineno, None, reason) from error
+    escaped = _HALF_PAIR.search(text.encode()) is not None
     decoder = json.JSONDecoder()
     place, line = text.index("[") + 1, 1 + text[: text.index("[")].count("\n")
     for row in rows:
@@ -231,7 +236,7 @@ def _json_rows(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, Row]]:
             begin += 1
         line += text.count("\n", place, begin)
         _, place = decoder.raw_decode(text, begin)
-        if (fault := _unusable(path, line, row)) is None:
+        if (fault := _unusable(path, line, row, escaped)) is None:
             yield line, row
         else:
             on_bad_row(fault)
@@ -331,11 +336,11 @@ def _row_error(
     return RowError(path, line, field, reason, hint)
 
 
-def _unusable(path: Path, line: int, row: object) -> RowError | None:
-    """What is wrong with a JSON value as a row, if anything."""
+def _unusable(path: Path, line: int, row: object, escaped: bool) -> RowError | None:
+    """What is wrong with a JSON value as a row, if anything; `escaped`: it may hold surrogates."""
     if not isinstance(row, dict):
         return RowError(path, line, None, f"expected a JSON object, found {_json_kind(row)}")
-    for name, value in row.items():
+    for name, value in row.items() if escaped else ():
         # Half of an escaped surrogate pair passes as JSON, yet no file can hold it.
         try:
             json.dumps([name, value], ensure_ascii=False).encode()

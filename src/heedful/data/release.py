@@ -67,8 +67,7 @@ def write_release(
 ) -> tuple[ReleaseFacts, list[LeftOut]]:
     """Write a release, whole or not at all; return its facts, and what it leaves out.
 
-    `datasets.load_dataset(folder, kind)` reads it, `kind` being prompts, demonstrations or
-    rankings.
+    `datasets.load_dataset(folder, "prompts")` reads it, as it does the other two kinds.
 
     Args:
         folder: Must not exist, or be empty.
@@ -92,9 +91,8 @@ def write_release(
         raise DataError(f"{folder} is not empty", "Choose another folder for the release.")
     kept = honour(register, prompts, demonstrations, completions, rankings)
     making = _Making(salt, masker, {item.id: item for item in kept.completions})
-    making.left_out += [
-        LeftOut(kind=kind, id=name, reason="withdrawn") for kind, name in kept.withdrawn
-    ]
+    for kind, name in kept.withdrawn:
+        making.leave(kind, name, "withdrawn")
     for prompt in kept.prompts:
         making.add_prompt(prompt)
     for demonstration in kept.demonstrations:
@@ -137,9 +135,9 @@ class _Making:
         """A prompt, and its row."""
         self.prompts[prompt.id] = None
         if not prompt.consent:
-            self._leave("prompt", prompt.id, "no consent")
+            self.leave("prompt", prompt.id, "no consent")
         elif not prompt.licence:
-            self._leave("prompt", prompt.id, "no licence")
+            self.leave("prompt", prompt.id, "no licence")
         elif prompt.split is None:
             raise DataError(f"prompt {prompt.id} has no split", "Split the prompts first.")
         else:
@@ -152,7 +150,7 @@ class _Making:
         if prompt is None:
             return
         if not item.licence:
-            self._leave("demonstration", item.id, "no licence")
+            self.leave("demonstration", item.id, "no licence")
             return
         self._row(
             "demonstrations",
@@ -189,10 +187,11 @@ class _Making:
         if item.prompt_id not in self.prompts:
             raise DataError(f"{kind} {item.id} is of {item.prompt_id}, which is not there")
         if self.prompts[item.prompt_id] is None:
-            self._leave(kind, item.id, "its prompt is left out")
+            self.leave(kind, item.id, "its prompt is left out")
         return self.prompts[item.prompt_id]
 
-    def _leave(self, kind: str, name: str, reason: str) -> None:
+    def leave(self, kind: str, name: str, reason: str) -> None:
+        """Note a record that stays at home."""
         self.left_out.append(LeftOut(kind=kind, id=name, reason=reason))
 
     def _label(self, item: Demonstration | Ranking) -> dict[str, Any]:
@@ -246,13 +245,15 @@ def _write(
             # In the order of their new ids, which says nothing about the old order.
             ordered = sorted(group, key=lambda row: row.id)
             write_records(unfinished / kind / f"{split}.jsonl", ordered)
-        write_facts(unfinished, recount(facts, release_files(unfinished)))
+        facts = recount(facts, release_files(unfinished))
+        write_json_atomic(unfinished / FACTS, facts.model_dump(mode="json"))
+        write_text_atomic(unfinished / "README.md", render_card(facts))
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return recount(facts, release_files(folder))
+    return facts
 
 
 def release_files(folder: Path) -> dict[tuple[str, Split], Path]:
@@ -260,9 +261,3 @@ def release_files(folder: Path) -> dict[tuple[str, Split], Path]:
     splits: tuple[Split, ...] = ("train", "validation", "test")
     files = {(kind, split): folder / kind / f"{split}.jsonl" for kind in KINDS for split in splits}
     return {name: file for name, file in files.items() if file.exists()}
-
-
-def write_facts(folder: Path, facts: ReleaseFacts) -> None:
-    """Replace a release's facts and its card."""
-    write_json_atomic(folder / FACTS, facts.model_dump(mode="json"))
-    write_text_atomic(folder / "README.md", render_card(facts))
