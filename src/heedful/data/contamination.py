@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from heedful.core.errors import DataError
 from heedful.core.statistics import wilson_interval
 from heedful.data.contamination_index import NGRAM_RULES, ItemIndex
@@ -261,7 +259,7 @@ def _summary(placing: _Placed, index: ItemIndex, dirty: Iterable[int]) -> SetSum
         name=placing.found.name,
         source=placing.found.source,
         num_items=end - first,
-        num_short=int(np.sum(index.lengths[first:end] < index.rules.min_words)),
+        num_short=int(index.short[first:end].sum()),
         num_dirty=num_dirty,
         share=share.value,
         low=share.low or 0.0,

@@ -48,6 +48,8 @@ class ItemIndex:
 
     Attributes:
         lengths: Words of each question.
+        short: Which questions no rule on words can judge: they have fewer than `min_words`,
+            or gaps that leave no 8-gram.
         answers: The answers of each item that prove something near its question, in plain
             words with a blank at both ends.
         answered: The item of each indexed long answer; these follow the questions.
@@ -80,6 +82,11 @@ class ItemIndex:
             rule: ItemNgrams(self.index, n, self.num_items, rules.max_items)
             for rule, n in NGRAM_RULES.items()
         }
+        has_gap = np.array([None in question for question in questions], dtype=bool)
+        with_ngram = np.isin(np.arange(self.num_items), self.ngrams["ngram_8"].items)
+        self.short: npt.NDArray[np.bool_] = (self.lengths < rules.min_words) | (
+            has_gap & ~with_ngram
+        )
         long_enough = np.flatnonzero(self.index.lengths >= rules.min_words)
         self.wholes = Wholes(self.index, map(int, long_enough))
 

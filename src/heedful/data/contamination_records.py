@@ -53,7 +53,7 @@ class OverlapRules(Record):
     answer_distance: int = Field(default=50, ge=0)
     answer_words: int = Field(default=13, ge=1)
     answer_characters: int = Field(default=4, ge=1)
-    paraphrase_cosine: float = Field(default=0.85, gt=0, le=1)
+    paraphrase_cosine: float = Field(default=0.8, gt=0, le=1)
 
 
 class OverlapExample(Record):
@@ -112,7 +112,8 @@ class SetSummary(Record):
     """An evaluation set against all sources together.
 
     Attributes:
-        num_short: Questions too short to judge; they count as clean.
+        num_short: Questions too short to judge by their words, or with gaps that leave too
+            little; they count as clean unless another rule finds them.
     """
 
     name: str

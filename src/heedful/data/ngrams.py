@@ -7,6 +7,7 @@ they are equal, so that no collision of hashes can accuse a text. What a find me
 `heedful.data.contamination`'s.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
 NUMBER_WORD = "0"
+_DIGITS = re.compile(r"\d+")
 _NONE = -1
 
 
@@ -27,7 +29,9 @@ class Finds(NamedTuple):
 
 
 class WordRun(NamedTuple):
-    """Words as they are compared: numbers are one word, and several in a row are one.
+    """Words as they are compared: any number stands for any other, several in a row for one.
+
+    So do digits within a word.
 
     Attributes:
         numbers: Of the words; -1 for one that no indexed text has.
@@ -79,8 +83,9 @@ class Index:
             map(self._vocabulary.get, words, repeat(_NONE)), np.int64, count=len(words)
         )
         for place in np.flatnonzero(numbers == _NONE).tolist():
-            if words[place].isdecimal():
-                numbers[place] = 0
+            # (No word of the vocabulary has any digit but 0.)
+            masked = _DIGITS.sub(NUMBER_WORD, words[place])
+            numbers[place] = self._vocabulary.get(masked, _NONE)
         kept = np.ones(len(numbers), dtype=bool)
         kept[1:] = (numbers[1:] != 0) | (numbers[:-1] != 0)
         places = np.flatnonzero(kept)
@@ -105,8 +110,10 @@ class Index:
         for word in text:
             if word is None:
                 numbers.append(_NONE)
-            elif not word.isdecimal():
-                numbers.append(self._vocabulary.setdefault(word, len(self._vocabulary)))
+                continue
+            masked = _DIGITS.sub(NUMBER_WORD, word)
+            if masked != NUMBER_WORD:
+                numbers.append(self._vocabulary.setdefault(masked, len(self._vocabulary)))
             elif not numbers or numbers[-1] != 0:
                 numbers.append(0)
         return np.array(numbers, dtype=np.int64)

@@ -81,7 +81,7 @@ def test_the_report_counts_and_shows_the_worst_side_by_side() -> None:
     assert (row.num_items, row.num_dirty) == (6, 4)
     assert row.share == pytest.approx(4 / 6)
     assert row.low < row.share < row.high
-    assert row.dirty == {"question": 3, "ngram_13": 3, "ngram_8": 3, "paraphrase": 2}
+    assert row.dirty == {"question": 3, "ngram_13": 3, "ngram_8": 3, "paraphrase": 3}
     assert [example.item_id for example in row.examples] == ["numbers", "template"]
     worst = row.examples[1]
     assert worst.document_id == "planted:3"

@@ -34,6 +34,12 @@ def test_answers_that_prove_nothing_are_left_out() -> None:
     assert len(index.index) == 3
 
 
+def test_questions_that_no_words_can_judge_are_marked() -> None:
+    questions = ["Why so?", "Do all fish sleep too?", f"{LETTERS} _ x", f"x {LETTERS[:9]} _ x y z"]
+    index = ItemIndex([item(question) for question in questions], OverlapRules())
+    assert index.short.tolist() == [True, False, False, True]
+
+
 def test_ngrams_know_their_items_and_which_are_common() -> None:
     items = [item(f"{LETTERS} {end}") for end in ("x", "y", "z")]
     ngrams = ItemIndex(items, OverlapRules(max_items=2)).ngrams["ngram_8"]

@@ -1,5 +1,6 @@
 """Runs of words found, held against a search by hand."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from heedful.data.ngrams import NUMBER_WORD, Index, Ngrams, Wholes, spread
 
-WORDS = st.sampled_from(["a", "b", "c", "7", "12"])
+WORDS = st.sampled_from(["a", "b", "c", "c3", "c45", "7", "12"])
 TEXTS = st.lists(st.lists(WORDS | st.none(), max_size=12), min_size=1, max_size=6)
 STREAM = st.lists(WORDS | st.just("never"), max_size=40)
 
@@ -18,7 +19,7 @@ def compared(words: Sequence[str | None]) -> tuple[list[str | None], list[int]]:
     kept: list[str | None] = []
     places = []
     for place, word in enumerate(words):
-        plain = NUMBER_WORD if word is not None and word.isdecimal() else word
+        plain = word if word is None else re.sub(r"\d+", NUMBER_WORD, word)
         if plain != NUMBER_WORD or not kept or kept[-1] != NUMBER_WORD:
             kept.append(plain)
             places.append(place)
