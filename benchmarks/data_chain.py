@@ -199,7 +199,7 @@ def main() -> None:
             f"{row['total_seconds']:.1f}",
             f"{row['peak_gib']:.2f}",
         )
-    Console().print(table)
+    Console(width=100).print(table)
     if arguments.json:
         result = {"machine": platform.platform(), "python": platform.python_version(), "rows": rows}
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

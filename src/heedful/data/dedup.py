@@ -78,7 +78,8 @@ class DedupReport(Record):
 class Removal(NamedTuple):
     """Why a prompt was removed: the policy, and the prompt beside which it is not needed.
 
-    That one survived the policy; a later policy may have removed it, and says why.
+    That one stayed when this one went. If it went later, by this or another policy, it has
+    a `Removal` of its own.
     """
 
     policy: str
@@ -139,7 +140,7 @@ def deduplicate(
 ) -> Deduplicated:
     """Apply the policies: those that remove one after the other, then the others to the rest.
 
-    Of a policy's linked prompts `removals` says which go.
+    Of a policy's linked prompts `removals` says which go, until the policy finds none.
 
     Raises:
         DataError: Two prompts have one id.
@@ -155,8 +156,7 @@ def deduplicate(
     removed: dict[str, Removal] = {}
     counts = []
     for policy in remove:
-        links = policy.find(corpus)
-        because = _because(policy, links)
+        links, because = _find_until_none_is_left(policy, corpus)
         ids = corpus.ids
         removed |= {ids[place]: Removal(policy.name, ids[of]) for place, of in because.items()}
         shown = [Link(place, because[place]) for place in sorted(because)]
@@ -198,14 +198,28 @@ def removals(links: Sequence[Link]) -> dict[int, int]:
     return because
 
 
-def _because(policy: Policy, links: Sequence[Link]) -> dict[int, int]:
-    try:
-        return removals(links)
-    except CycleError as error:
-        raise ConfigError(
-            f"the policy {policy.name!r} calls prompts redundant beside each other in a circle",
-            "Let it link a prompt to earlier ones only, or to shorter ones only.",
-        ) from error
+def _find_until_none_is_left(policy: Policy, corpus: Corpus) -> tuple[list[Link], dict[int, int]]:
+    """All links that a policy found, and the removals that leave it nothing to find.
+
+    A policy that counts words over the corpus, or looks at crowds in part, may find more
+    once some prompts are gone.
+    """
+    links: list[Link] = []
+    because: dict[int, int] = {}
+    left = list(range(len(corpus)))
+    while found := policy.find(corpus.select(left)):
+        found = [Link(left[place], left[of]) for place, of in found]
+        try:
+            gone = removals(found)
+        except CycleError as error:
+            raise ConfigError(
+                f"the policy {policy.name!r} calls prompts redundant beside each other in a circle",
+                "Let it link a prompt to earlier ones only, or to shorter ones only.",
+            ) from error
+        links += found
+        because |= gone
+        left = [place for place in left if place not in gone]
+    return links, because
 
 
 def _count(

@@ -160,10 +160,10 @@ def _rarest(windows: NDArray[np.uint64], begins: NDArray[np.int64]) -> NDArray[n
     bins = _bins(windows, len(windows))
     counts = np.bincount(bins).astype(np.uint64)[bins]
     # The count above, the place below: the least is the rarest, and of those the first.
-    counts <<= np.uint64(40)
+    counts <<= np.uint64(32)
     counts += np.arange(len(windows), dtype=np.uint64)
     least = np.minimum.reduceat(counts, begins)
-    return (least & np.uint64(2**40 - 1)).astype(np.int64)
+    return (least & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 def _hits(
