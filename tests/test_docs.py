@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from heedful.core.config import walk_settings
+from heedful.core.data_settings import DataRoom
 from heedful.core.metrics import METRICS
 from heedful.core.settings import Project
 from heedful.pipeline.quickstart_settings import Quickstart
@@ -54,7 +55,9 @@ def typed_commands(program: str) -> list[tuple[str, str]]:
     return [(page, typed[1]) for page, line in found if (typed := pattern.fullmatch(line))]
 
 
-@pytest.mark.parametrize("setting", [key for key, _ in walk_settings(Project)])
+@pytest.mark.parametrize(
+    "setting", [key for project in (Project, DataRoom) for key, _ in walk_settings(project)]
+)
 def test_every_setting_is_in_the_reference(setting: str) -> None:
     assert f"| `{setting}` |" in reference.settings_page()
 
@@ -89,7 +92,8 @@ def test_a_command_that_a_page_names_exists(page: str, line: str) -> None:
 
 @pytest.mark.parametrize(("page", "line"), typed_commands("heedful"))
 def test_a_setting_that_a_page_sets_exists(page: str, line: str) -> None:
-    project = Quickstart if line.startswith("heedful quickstart") else Project
+    owners = {"heedful quickstart": Quickstart, "heedful data": DataRoom}
+    project = next((own for start, own in owners.items() if line.startswith(start)), Project)
     keys = re.findall(r"--set[ =]'?\"?([\w.]+)=", line)
     assert set(keys) <= {key for key, _ in walk_settings(project)}, page
 

@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 import heedful
 from heedful.core import records
 from heedful.core.config import section_of
+from heedful.core.data_settings import DataRoom
 from heedful.core.metrics import METRICS
 from heedful.core.settings import Project
 from heedful.pipeline.quickstart_settings import Quickstart
@@ -85,6 +86,10 @@ def settings_page() -> str:
         *_sections(Quickstart, heading="###", known=Project),
         "These values are packaged; files and `--set` go on top.",
         f"```toml\n{packaged}```",
+        "## The data room",
+        "`heedful data prepare` reads a project file of its own, with a `[[sources]]` table for "
+        "each source.",
+        *_sections(DataRoom, heading="###"),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -105,7 +110,8 @@ def _sections(
             (f"`{name}.{key}`", _type_name(leaf.annotation), _default(leaf), leaf.description or "")
             for key, leaf in section.model_fields.items()
         ]
-        parts += [f"{heading} [{name}]", inspect.getdoc(section) or ""]
+        header = f"[[{name}]]" if get_origin(field.annotation) is tuple else f"[{name}]"
+        parts += [f"{heading} {header}", inspect.getdoc(section) or ""]
         parts.append(_table(("Setting", "Type", "Default", "Meaning"), rows))
     return parts
 

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from heedful import __version__
-from heedful.cli import data, models, train
+from heedful.cli import data as data_room
+from heedful.cli import models, train
 from heedful.core.errors import HeedfulError, Interrupted
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.add_typer(models.app, name="model")
-app.add_typer(data.app, name="data")
+app.add_typer(data_room.app, name="data")
 
 ConfigFiles = Annotated[
     list[Path] | None, typer.Argument(help="TOML files; a later one wins over an earlier one.")
@@ -101,19 +102,24 @@ def chat(
 
 
 @app.command("config")
-def show_config() -> None:
+def show_config(
+    data: Annotated[
+        bool, typer.Option("--data", help="The settings of `heedful data prepare`.")
+    ] = False,
+) -> None:
     """List every setting of a project file with its default and meaning."""
     from heedful.core.config import walk_settings
+    from heedful.core.data_settings import DataRoom
     from heedful.core.settings import Project
 
-    for name, field in walk_settings(Project):
+    for name, field in walk_settings(DataRoom if data else Project):
         default = field.get_default()
         if field.is_required():
             value = "(needed)"
         elif default is None:
             value = "(none)"
         else:
-            value = f"= {json.dumps(default)}"
+            value = f"= {json.dumps(default, default=str)}"
         typer.echo(f"{name} {value}\n    {field.description or ''}")
 
 

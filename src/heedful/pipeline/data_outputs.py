@@ -59,7 +59,9 @@ def compare(
 
     Each is the folder of a run, a folder of our own records, or a data file of any format.
     """
-    report = describe_sets([_data_set(one), _data_set(other)], settings, languages)
+    names = (one.name, other.name) if one.name != other.name else (str(one), str(other))
+    sets = [_data_set(name, path) for name, path in zip(names, (one, other), strict=True)]
+    report = describe_sets(sets, settings, languages)
     stage = folder / "distribution"
     write_json_atomic(stage / DISTRIBUTION, report.model_dump(mode="json"))
     write_stage(
@@ -71,11 +73,11 @@ def compare(
     return build_data_report(folder, folder / "report.html")
 
 
-def _data_set(path: Path) -> DataSet:
+def _data_set(name: str, path: Path) -> DataSet:
     folder = path / RESULT if (path / RESULT).is_dir() else path
     if folder.is_dir():
-        return data_set(str(path), folder)
-    return DataSet(name=str(path), prompts=load_prompts(path))
+        return data_set(name, folder)
+    return DataSet(name=name, prompts=load_prompts(path))
 
 
 def _told(manifest: Manifest) -> str:
