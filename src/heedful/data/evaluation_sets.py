@@ -6,7 +6,7 @@ on the sets is the evaluation room's; here they are what training data must not 
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 from heedful.core.errors import DataError
@@ -18,6 +18,7 @@ from heedful.data.hub import HUB_PREFIX, read_hub_rows
 from heedful.data.items import FieldError, Row
 
 _MASK = "[MASK]"
+_MIN_LABELLED = 10  # fewer questions may begin alike by chance
 _SUFFIXES = re.compile(r"(\.(jsonl|json|csv|tsv|parquet|txt))?(\.gz)?$")
 
 
@@ -26,6 +27,7 @@ class EvaluationItem(Record):
 
     Attributes:
         id: The set's own, else the row's number from 1.
+        question: Without a label that all questions of the set begin or end with.
         answers: Every answer that counts as right; none where answers are mere labels.
     """
 
@@ -112,13 +114,35 @@ def _set(name: str, source: str, asked: Iterable[Asked]) -> EvaluationSet:
         joined[key] = Asked(row.question, tuple(dict.fromkeys(before + row.answers)), key)
     if not joined:
         raise DataError(f"{source}: holds no questions", "Check the file.")
+    questions = _without_template([row.question for row in joined.values()])
     items = (
-        EvaluationItem(id=key, question=row.question, answers=row.answers)
-        for key, row in joined.items()
+        EvaluationItem(id=key, question=question, answers=row.answers)
+        for question, (key, row) in zip(questions, joined.items(), strict=True)
     )
     return EvaluationSet(
         name=re.sub(r"[^\w.]+", "-", name).strip("-."), source=source, items=tuple(items)
     )
+
+
+def _without_template(questions: list[str]) -> list[str]:
+    """The questions without the labels that all of them begin or end with.
+
+    "Question:" and a last line "Answer:" stand in no training document that has the bare
+    question. A label ends with a colon or a line break, or is a line of its own.
+    """
+    if len(questions) < _MIN_LABELLED:
+        return questions
+    before, after = _shared_start(questions), _shared_start([text[::-1] for text in questions])
+    begin = max(before.rfind(":"), before.rfind("\n")) + 1
+    end = after.rfind("\n") + 1
+    bare = [text[begin : len(text) - end].strip() for text in questions]
+    return bare if all(bare) else questions
+
+
+def _shared_start(texts: list[str]) -> str:
+    first, last = min(texts), max(texts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(letter for letter, _ in same)
 
 
 def _asked(path: Path, rows: Iterator[tuple[int, Row]]) -> Iterator[Asked]:

@@ -53,6 +53,20 @@ def test_rows_of_one_question_are_joined(tmp_path: Path) -> None:
     assert [(item.question, item.answers) for item in found.items] == [("Why?", ("a", "b", "c"))]
 
 
+def test_labels_that_all_questions_have_are_left_out(tmp_path: Path) -> None:
+    rows = [{"prompt": f"Question: is {number} large?\nAnswer here:"} for number in range(10, 20)]
+    (found,) = read_evaluation_sets(write(tmp_path / "set.jsonl", *rows))
+    assert [item.question for item in found.items][:2] == ["is 10 large?", "is 11 large?"]
+    (few,) = read_evaluation_sets(write(tmp_path / "few.jsonl", *rows[:9]))
+    assert few.items[0].question == rows[0]["prompt"]
+    rows.append({"prompt": "Question:\nAnswer here:"})
+    (empty,) = read_evaluation_sets(write(tmp_path / "empty.jsonl", *rows))
+    assert empty.items[0].question == rows[0]["prompt"]
+    rows[-1] = {"prompt": "Why?"}
+    (other,) = read_evaluation_sets(write(tmp_path / "other.jsonl", *rows))
+    assert other.items[0].question == rows[0]["prompt"]
+
+
 def test_two_questions_of_one_id_are_refused(tmp_path: Path) -> None:
     rows = [{"id": 1, "prompt": text} for text in ("One", "Two")]
     with pytest.raises(DataError, match="two questions have the id '1'"):
