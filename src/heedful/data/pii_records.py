@@ -162,7 +162,7 @@ def _with_texts(prompt: Prompt, texts: Sequence[str], key: bytes) -> Prompt:
         example.model_copy(update={"prompt": next(rest), "completion": next(rest)})
         for example in prompt.examples
     )
-    context = next(rest) if prompt.context is not None else (next(rest) and None)
+    context = next(rest) or prompt.context
     instruction = next(rest)
     expectations = tuple(
         item.model_copy(update={"value": _renewed(item, rest)}) for item in prompt.expectations

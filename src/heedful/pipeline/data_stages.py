@@ -246,9 +246,10 @@ def tabulate(
     )
     found = report.sets[0]
     lengths = next(numbers for numbers in found.prompt_lengths if numbers.by == "all")
+    told = f"; languages: {', '.join(each.name for each in found.languages[:5])}"
     display.say(
         f"  {lengths.median:g} {found.unit} in the median prompt, {lengths.highest:,} in the "
-        f"longest; {len(found.use_cases)} use cases, {len(found.languages)} languages."
+        f"longest{told if found.languages else ''}."
     )
 
 
