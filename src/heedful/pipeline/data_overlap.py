@@ -7,7 +7,7 @@ is `heedful.data.contamination`'s; nothing is removed.
 from collections.abc import Sequence
 from pathlib import Path
 
-from heedful.core.data_settings import ContaminationSettings
+from heedful.core.data_settings import ContaminationSettings, EmbeddingSettings
 from heedful.data.contamination import find_contamination
 from heedful.data.contamination_records import OverlapRules
 from heedful.data.evaluation_sets import EvaluationSet, read_evaluation_sets
@@ -19,13 +19,19 @@ from heedful.data.training_documents import (
     of_prompts,
     of_texts,
 )
+from heedful.pipeline.data_embedding import load_embed
 from heedful.pipeline.data_reading import files_of
 from heedful.pipeline.record_set import RECORD_FILES, RecordSet
 from heedful.training.display import Display
 
 
 def look_for_overlap(
-    folder: Path, source: Path, settings: ContaminationSettings, *, display: Display
+    folder: Path,
+    source: Path,
+    settings: ContaminationSettings,
+    embeddings: EmbeddingSettings | None = None,
+    *,
+    display: Display,
 ) -> None:
     """Write the report and the ids of clean items, set by set."""
     records = RecordSet.read(source).of_split("train")
@@ -40,11 +46,13 @@ def look_for_overlap(
         question_words=settings.question_words,
         ngram_8_share=settings.ngram_8_share,
         answer_distance=settings.answer_distance,
+        paraphrase_cosine=settings.paraphrase_cosine,
     )
     found = find_contamination(
         _sources(records, settings.pretraining),
         sets,
         rules=rules,
+        embed=load_embed(embeddings),
         num_examples=settings.num_examples,
     )
     found.write(folder)

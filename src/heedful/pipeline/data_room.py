@@ -9,7 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from heedful.core.data_settings import ContaminationSettings, DataRoom, DedupSettings
+from heedful.core.data_settings import (
+    ContaminationSettings,
+    DataRoom,
+    DedupSettings,
+    EmbeddingSettings,
+)
 from heedful.core.errors import DataError
 from heedful.core.records import Prompt
 from heedful.data.caps import cap
@@ -20,6 +25,7 @@ from heedful.data.lineage import DROPPED, MANIFEST, RESULT
 from heedful.data.pseudonyms import fingerprint
 from heedful.data.split_proof import prove_split
 from heedful.pipeline import data_reading, data_stages
+from heedful.pipeline.data_embedding import encoder_folder
 from heedful.pipeline.data_overlap import look_for_overlap
 from heedful.pipeline.data_reading import PERSONAL_DATA, REJECTS, data_key, files_of, source_files
 from heedful.pipeline.data_stages import (
@@ -89,15 +95,16 @@ class _Stages:
         )
 
     def dedup(self) -> Stage:
-        source = self.base / "read" / PROMPTS
+        source, config = self.base / "read" / PROMPTS, self.config
+        embeddings = config.embeddings if "paraphrase" in config.dedup.named else None
         return Stage(
             name="dedup",
             why="Find prompts that say nothing new beside another.",
-            settings=self.config.dedup,
-            inputs=[source],
+            settings=config.dedup,
+            inputs=[source, *_encoder_files(embeddings)],
             outputs=[PROMPTS, LINKS, EXAMPLES, *_TRACE],
             work=lambda folder: data_stages.remove_duplicates(
-                folder, source, self.config.dedup, display=self.display
+                folder, source, config.dedup, embeddings, display=self.display
             ),
         )
 
@@ -154,9 +161,12 @@ class _Stages:
             inputs=[
                 *(source / name for name in RECORD_FILES),
                 *files_of((*settings.sets, *settings.pretraining)),
+                *_encoder_files(self.config.embeddings),
             ],
             outputs=[REPORT_FILE, *_TRACE],
-            work=lambda folder: look_for_overlap(folder, source, settings, display=self.display),
+            work=lambda folder: look_for_overlap(
+                folder, source, settings, self.config.embeddings, display=self.display
+            ),
         )
 
     def distribution(self) -> Stage:
@@ -174,6 +184,10 @@ class _Stages:
                 folder, source, config.distribution, config.languages, display=self.display
             ),
         )
+
+
+def _encoder_files(settings: EmbeddingSettings | None) -> list[Path]:
+    return [] if settings is None else files_of([encoder_folder(settings)])
 
 
 def check_embedded(prompts: Sequence[Prompt]) -> str:

@@ -12,6 +12,7 @@ from heedful.core.data_settings import (
     CapSettings,
     DedupSettings,
     DistributionSettings,
+    EmbeddingSettings,
     LanguageSettings,
     SplitSettings,
 )
@@ -22,12 +23,14 @@ from heedful.data.caps import cap
 from heedful.data.corpus import Corpus, Policy, normalised, words
 from heedful.data.dedup import POLICIES, deduplicate, policy_by_name
 from heedful.data.distribution import CountTokens, DataSet, DistributionReport, describe
+from heedful.data.embedding import Embed
 from heedful.data.language import LanguageIdentifier
 from heedful.data.lineage import Dropped, write_stage
 from heedful.data.plugins import DEDUP_POLICIES, factories
 from heedful.data.split import Quarantined, place
 from heedful.data.split_proof import prove_split
 from heedful.data.tokenizer import TextTokenizer
+from heedful.pipeline.data_embedding import load_embed
 from heedful.pipeline.record_set import RECORD_FILES, RecordSet
 from heedful.training.display import Display
 
@@ -43,7 +46,9 @@ class PromptLink(Record):
     of: str
 
 
-def policies(names: Sequence[str], settings: DedupSettings) -> list[Policy]:
+def policies(
+    names: Sequence[str], settings: DedupSettings, embed: Embed | None = None
+) -> list[Policy]:
     """The policies of these names, ours and plugins', as they are set.
 
     Raises:
@@ -51,18 +56,30 @@ def policies(names: Sequence[str], settings: DedupSettings) -> list[Policy]:
     """
     strange = set(names) - POLICIES.keys()
     plugins = factories(DEDUP_POLICIES, POLICIES) if strange else {}
-    return [policy_by_name(name, settings.of_policy(name), plugins=plugins) for name in names]
+    found = []
+    for name in names:
+        values: dict[str, object] = {**settings.of_policy(name)}
+        if name == "paraphrase":
+            values["embed"] = embed
+        found.append(policy_by_name(name, values, plugins=plugins))
+    return found
 
 
 def remove_duplicates(
-    folder: Path, source: Path, settings: DedupSettings, *, display: Display
+    folder: Path,
+    source: Path,
+    settings: DedupSettings,
+    embeddings: EmbeddingSettings | None = None,
+    *,
+    display: Display,
 ) -> None:
     """What the policies find is removed, joined or reported."""
+    embed = load_embed(embeddings)
     found = deduplicate(
         read_records(source, Prompt),
-        remove=policies(settings.remove, settings),
-        join=policies(settings.join, settings),
-        report=policies(settings.report, settings),
+        remove=policies(settings.remove, settings, embed),
+        join=policies(settings.join, settings, embed),
+        report=policies(settings.report, settings, embed),
     )
     write_records(folder / PROMPTS, found.kept)
     write_records(folder / LINKS, [PromptLink(id=one, of=other) for one, other in found.joined])

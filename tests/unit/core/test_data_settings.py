@@ -51,6 +51,12 @@ def test_sources_are_tables_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ),
         (SOURCE + "[dedup]\nprefix_min_words = 9\n", "does nothing without the policy common-"),
         (SOURCE + "[contamination]\nsets = []\n", "at least 1 item"),
+        (SOURCE + '[dedup]\nreport = ["paraphrase"]\n', r"needs a section \[embeddings\]"),
+        (SOURCE + "[embeddings]\n", r"\[embeddings\] does nothing"),
+        (
+            SOURCE + '[contamination]\nsets = ["a"]\nparaphrase_cosine = 0.7\n',
+            r"does nothing without \[embeddings\]",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
