@@ -254,6 +254,10 @@ class DataRoom(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.run.dir in self.split.previous:
+            raise ValueError(
+                "split.previous names run.dir itself: choose another run.dir, and keep the earlier"
+            )
         overlap = self.contamination
         if self.embeddings is None:
             if "paraphrase" in self.dedup.named:

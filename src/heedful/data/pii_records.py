@@ -7,7 +7,7 @@ organisations are pseudonyms already and stay as they are.
 
 import multiprocessing
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -89,11 +89,13 @@ def mask_records(
     completions: Sequence[Completion] = (),
     key: bytes = b"",
     processes: int = 1,
+    on_progress: Callable[[int], None] | None = None,
 ) -> MaskedRecords:
     """Mask records, each prompt together with its answers; order is kept.
 
     Args:
         processes: Above 1, groups are spread over as many processes; the masker must pickle.
+        on_progress: Called with the number of prompts that were masked since the last call.
     """
     groups = _groups(prompts, demonstrations, completions)
     if processes > 1:
@@ -110,6 +112,8 @@ def mask_records(
         by_demonstration.update((record.id, record) for record in group.demonstrations)
         by_completion.update((record.id, record) for record in group.completions)
         reports.append(report)
+        if on_progress is not None and group.prompt is not None:
+            on_progress(1)
     return MaskedRecords(
         prompts=[by_prompt[prompt.id] for prompt in prompts],
         demonstrations=[by_demonstration[record.id] for record in demonstrations],

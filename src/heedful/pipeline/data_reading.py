@@ -174,7 +174,7 @@ def enter(folder: Path, config: DataRoom, *, display: Display) -> None:
     numbers = records.numbers()
     sizes = ", ".join(f"{count:,} {kind}" for kind, count in numbers.items() if count)
     display.say(f"  {sizes}. {intake.rejects.summary()}")
-    records, report = _mask(records, config.pii, key)
+    records, report = _mask(records, config.pii, key, display)
     records.write(folder)
     write_rejects(rejects, intake.rejects)
     write_json_atomic(folder / PERSONAL_DATA, report.model_dump(mode="json"))
@@ -212,15 +212,19 @@ def detectors(names: Sequence[str]) -> list[Detector]:
     return [known[name] for name in names]
 
 
-def _mask(records: RecordSet, pii: PiiSettings, key: Key) -> tuple[RecordSet, PersonalDataReport]:
-    masked = mask_records(
-        records.prompts,
-        Masker(detectors(pii.detectors)),
-        demonstrations=records.demonstrations,
-        completions=records.completions,
-        key=key,
-        processes=pii.processes,
-    )
+def _mask(
+    records: RecordSet, pii: PiiSettings, key: Key, display: Display
+) -> tuple[RecordSet, PersonalDataReport]:
+    with display.bar("mask", len(records.prompts), unit="prompts") as bar:
+        masked = mask_records(
+            records.prompts,
+            Masker(detectors(pii.detectors)),
+            demonstrations=records.demonstrations,
+            completions=records.completions,
+            key=key,
+            processes=pii.processes,
+            on_progress=bar.advance,
+        )
     found = RecordSet(
         prompts=masked.prompts,
         demonstrations=masked.demonstrations,

@@ -52,6 +52,7 @@ def test_sources_are_tables_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (SOURCE + "[dedup]\nprefix_min_words = 9\n", "does nothing without the policy common-"),
         (SOURCE + "[contamination]\nsets = []\n", "at least 1 item"),
         (SOURCE + '[dedup]\nreport = ["paraphrase"]\n', r"needs a section \[embeddings\]"),
+        (SOURCE + '[split]\nprevious = ["runs/data"]\n', "previous names run.dir itself"),
         (SOURCE + "[embeddings]\n", r"\[embeddings\] does nothing"),
         (
             SOURCE + '[contamination]\nsets = ["a"]\nparaphrase_cosine = 0.7\n',
