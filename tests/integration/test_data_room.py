@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from fakes.data_room_sources import QUESTIONS, SECRETS, write_sources
@@ -29,7 +30,8 @@ STAGES = ("read", "dedup", "cap", "split", "result", "contamination", "distribut
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project file whose run is finished."""
     path = write_sources(tmp_path_factory.mktemp("room"))
-    prepare(load_config(DataRoom, [path]), Display(quiet=True))
+    with (path.parent / "run.log").open("w") as log:
+        prepare(load_config(DataRoom, [path]), Display(Console(file=log)))
     return path
 
 
@@ -88,6 +90,7 @@ def test_nothing_masked_survives_in_any_file(run: Path) -> None:
     )
     assert report.counts == {"EMAIL": 2, "PERSON": 2, "PHONE": 1}
     files = [path for path in run.rglob("*") if path.is_file()]
+    files.append(run.parent / "run.log")
     assert len(files) > 30
     for secret in SECRETS:
         holders = [path for path in files if secret.encode() in path.read_bytes()]
