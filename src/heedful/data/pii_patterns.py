@@ -122,6 +122,7 @@ _NO_HANDLES = frozenset(
     " work gmail hotmail yahoo outlook".split()
 )
 _TYPES = frozenset("str string text none null true false the required optional".split())
+_LINE = 200
 _CODE = re.compile(
     r"[{};]|\)\s*$|->|=>|\b(?:npm|yarn|pip|def|class|import|public|private|SELECT)\b"
 )
@@ -130,9 +131,8 @@ _CODE = re.compile(
 def _handle(match: re.Match[str]) -> Extent | None:
     """A handle in prose; what stands in a line of code is none."""
     text, word = match.string, match["word"]
-    begin = text.rfind("\n", 0, match.start()) + 1
-    end = text.find("\n", match.end())
-    line = text[begin : end if end >= 0 else len(text)]
+    before = text[max(0, match.start() - _LINE) : match.start()].rpartition("\n")[2]
+    line = before + match[0] + text[match.end() : match.end() + _LINE].partition("\n")[0]
     alone = line.strip() == match["value"]
     if word.lower() in _NO_HANDLES or alone or _CODE.search(line):
         return None

@@ -31,13 +31,14 @@ _REGIONS = ("US", "GB", "FR")
 _MIN_SCORE = 0.4
 _NUMBERED = re.compile(
     r"(?i)(?:(?:order|invoice|isbn|issn|tracking|serial|part|item|model|ticket|version|section|sku"
-    r"|patent|bestellung|rechnung|commande|pedido|id|uuid|doi)\W{0,3}(?:no|nr|number|#)?"
+    r"|patent|passport|паспорт|bestellung|rechnung|commande|pedido|id|uuid|doi)\W{0,3}(?:no|nr|number|#)?"
     r"|(?<!\w)(?:no|nr|#))\W{0,3}$"
 )
 # Joined to an address it is no part of it: `from=`, `{`, or letters of a script without spaces.
 _OWNER = re.compile(r"[=/{|?&*!]|[\u3040-\u30ff\u4e00-\u9fff](?=[\x21-\x7e])")
 # A longer run of digits is a table.
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ ().\-/]{0,3}\d){6,31}(?![ ().\-/]{0,3}\d)")
+_MAX_EMAIL = 254  # RFC 5321
 _PRICES = frozenset("-/.,$€£")
 _JOINTS = frozenset("-./_")
 _VERSION = re.compile(r"(?i)(?:\bv|version|release|firmware|section|chapter|§|kapitel)\W{0,3}$")
@@ -184,7 +185,8 @@ def _uses() -> tuple[_Uses, ...]:
         return _Uses(re.compile(needs), (_Use(recogniser, kind, keep),))
 
     return (
-        one("@", OfflineEmail(), "EMAIL", _email),
+        # Its pattern is quadratic in the length of a run of letters and dots.
+        _Uses(re.compile("@"), (_Use(OfflineEmail(), "EMAIL", _email),), margin=_MAX_EMAIL),
         _Uses(_DIGITS, (_Use(phone, "PHONE", _phone),), margin=30),
         one(r"[A-Z]{2}\d\d[ -]?[A-Z0-9]{4}", iban, "IBAN", _whole),
         one(r"\d(?:[ -]?\d){11}", known.CreditCardRecognizer(), "CREDIT_CARD", _number),

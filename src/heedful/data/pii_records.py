@@ -23,7 +23,7 @@ _GROUPS_A_TASK = 256
 
 def default_detectors() -> list[Detector]:
     """The house's detectors; `docs/personal-data.md` says what they find and miss."""
-    return [pattern_detector(), PresidioDetector(), address_detector(), name_detector()]
+    return [PresidioDetector(), pattern_detector(), address_detector(), name_detector()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ def cued(cues: str, value: str) -> re.Pattern[str]:
     """
     linking = (
         r"(?:[ 	]*(?:number|no|nr|num|id|code|is|was|ist|lautet|est|es|é|è|are|[:：=#]|n°|nº|№"
-        r"|numarası|numer|は|是|号码|号|、|[(\-–.\"'`]))*[ 	]*"
+        r"|numarası|numer|は|[은는]|是|号码|号|、|[(\-–.\"'`]))*[ 	]*"
     )
-    return re.compile(rf"(?i:(?<!\w)(?:{cues}){linking})(?P<value>{value})")
+    # Where words are not set apart, a cue may follow any letter.
+    begin = r"(?:(?<!\w)|(?<=[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]))"
+    return re.compile(rf"(?i:{begin}(?:{cues}){linking})(?P<value>{value})")

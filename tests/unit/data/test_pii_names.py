@@ -67,3 +67,40 @@ def test_a_models_entities_are_taken_by_group_and_score():
     ]
     masked = Masker([NerDetector(tag)]).mask([text, "Dear Oluwaseun"]).texts
     assert masked == ("<PERSON_1> met Bola in Lagos.", "Dear <PERSON_1>")
+
+
+def test_a_pipeline_of_transformers_is_such_a_model():
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        BertConfig,
+        BertForTokenClassification,
+        PreTrainedTokenizerFast,
+        pipeline,
+    )
+
+    words = {"[PAD]": 0, "[UNK]": 1, "Oluwaseun": 2, "Adeyemi": 3}
+    words_to_ids = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    words_to_ids.pre_tokenizer = pre_tokenizers.Whitespace()
+    config = BertConfig(
+        vocab_size=4,
+        hidden_size=4,
+        num_hidden_layers=0,
+        num_attention_heads=1,
+        intermediate_size=4,
+        id2label={0: "O", 1: "B-PER", 2: "I-PER"},
+    )
+    model = BertForTokenClassification(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.bert.embeddings.LayerNorm.weight.fill_(1)
+        model.bert.embeddings.word_embeddings.weight.copy_(torch.eye(4))
+        model.classifier.weight.copy_(torch.tensor([[9.0, 9, 0, 0], [0, 0, 9, 0], [0, 0, 0, 9]]))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words_to_ids, pad_token="[PAD]", unk_token="[UNK]"
+    )
+    tagger = pipeline(
+        "token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple"
+    )
+    assert list(NerDetector(tagger).find("for Oluwaseun Adeyemi today")) == [Span(4, 21, "PERSON")]

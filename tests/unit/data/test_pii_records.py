@@ -2,6 +2,7 @@ import importlib.util
 import json
 import re
 import sys
+import time
 from collections import Counter
 from types import ModuleType
 
@@ -205,3 +206,14 @@ def test_few_public_prompts_are_masked(real_data):
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()[:1500]]
     prompts = [make_prompt(number, row["instruction"]) for number, row in enumerate(rows)]
     assert mask_records(prompts, HOUSE).report.num_with <= 15
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a." * 10_000 + "@ 1", "@a " * 6000, "Aa " * 6000 + "1 street", "省市区路在" * 2000 + "1"],
+    ids=["dots", "at signs", "capitals", "Chinese"],
+)
+def test_no_text_takes_forever(text):
+    start = time.perf_counter()
+    HOUSE.find([text])
+    assert time.perf_counter() - start < 20
