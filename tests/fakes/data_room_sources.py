@@ -66,6 +66,7 @@ kind = "rankings"
 licence = "CC0-1.0"
 
 [dedup]
+remove = ["exact", "containment", "near"]
 join = ["template"]
 report = []
 

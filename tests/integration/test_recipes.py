@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fakes.tiny_models import build_model_dir
 from heedful.core.config import load_config
+from heedful.core.data_settings import DataRoom
 from heedful.core.errors import ConfigError
 from heedful.core.jsonl import read_records
 from heedful.core.records import EvalResult
@@ -50,8 +51,9 @@ def test_without_the_variable_a_recipe_says_so(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HEEDFUL_DATA", raising=False)
+    project = DataRoom if recipe.stem == "data-room" else Project
     with pytest.raises(ConfigError, match="HEEDFUL_DATA is not set: export it"):
-        load_config(Project, [recipe], ["run.dir=x"])
+        load_config(project, [recipe], ["run.dir=x"])
 
 
 @pytest.fixture(scope="module")

@@ -90,12 +90,14 @@ class DedupSettings(Settings):
     """
 
     remove: tuple[str, ...] = Field(
-        ("exact", "containment", "near"),
+        ("exact", "containment"),
         description="Policies whose finds are removed; the earliest of equals stays, of a text "
         "that contains another the shorter.",
     )
     join: tuple[str, ...] = Field(
-        (), description="Policies whose finds all stay, but in one split."
+        ("near",),
+        description="Policies whose finds all stay, but in one split. Short questions that "
+        "differ in one word are near-duplicates, and still two questions.",
     )
     report: tuple[str, ...] = Field(
         ("template",), description="Policies whose finds are only counted and shown."
@@ -111,9 +113,8 @@ class DedupSettings(Settings):
         0.5, ge=0, le=1, description="Share of the later text that a common prefix makes up."
     )
     template_min_texts: int = Field(3, ge=2, description="Texts of one template, at least.")
-
     paraphrase_threshold: float = Field(
-        0.9, gt=0, le=1, description="Cosine of two paraphrases' embeddings, at least."
+        0.85, gt=0, le=1, description="Cosine of two paraphrases' embeddings, at least."
     )
 
     @property
@@ -195,7 +196,7 @@ class ContaminationSettings(Settings):
     pretraining: tuple[Path, ...] = Field(
         (), description="Files and folders of pretraining text, which is held against them too."
     )
-    min_words: int = Field(6, ge=1, description="Shorter questions are not judged by their words.")
+    min_words: int = Field(5, ge=1, description="Shorter questions are not judged by their words.")
     question_words: int = Field(
         8, ge=1, description="Words of a question that stands whole in a document, at least."
     )
@@ -206,7 +207,7 @@ class ContaminationSettings(Settings):
         50, ge=0, description="Words between a part of the question and its answer, at most."
     )
     paraphrase_cosine: float = Field(
-        0.85,
+        0.8,
         gt=0,
         le=1,
         description="Cosine of a question and a passage, at least; looked at with [embeddings].",

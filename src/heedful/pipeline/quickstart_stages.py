@@ -19,6 +19,7 @@ from heedful.data.embedded_data import (
     pretraining_texts,
 )
 from heedful.data.split import split_by_organisation
+from heedful.pipeline.data_room import check_embedded
 from heedful.pipeline.quickstart_sampling import Sampling
 from heedful.pipeline.quickstart_settings import Quickstart
 from heedful.training.display import Display
@@ -54,6 +55,7 @@ def write_data(folder: Path, num_demonstrations: int, display: Display) -> None:
         write_records(folder / f"pretraining_{split}.jsonl", texts)
     write_json_atomic(folder / "split.json", asdict(report))
     display.say(f"  {report.summary()}")
+    display.say(f"  {check_embedded(prompts)}")
 
 
 def collect_rankings(

@@ -21,7 +21,8 @@ def test_one_source_is_enough(tmp_path: Path) -> None:
     config = load(tmp_path, SOURCE)
     assert config.run.dir == Path("runs/data")
     assert config.sources[0].path == Path("a.jsonl")
-    assert config.dedup.remove == ("exact", "containment", "near")
+    assert config.dedup.named == ("exact", "containment", "near", "template")
+    assert config.dedup.join == ("near",)
     assert (config.contamination, config.languages) == (None, None)
 
 
@@ -43,10 +44,10 @@ def test_sources_are_tables_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (SOURCE + 'licens = "MIT"\n', r"unknown setting `sources.0.licens`"),
         (SOURCE + 'max_rejects = "many"\n', "`sources.0.max_rejects`: Input should be"),
         (SOURCE + "[split]\ntrain = 0.9\n", "train, validation and test sum to 1.3"),
-        (SOURCE + '[dedup]\nremove = ["exact"]\n', "near is neither in remove nor in join"),
-        (SOURCE + '[dedup]\njoin = ["near"]\n', "the policy near is named twice"),
+        (SOURCE + "[dedup]\njoin = []\n", "near is neither in remove nor in join"),
+        (SOURCE + '[dedup]\nremove = ["near"]\n', "the policy near is named twice"),
         (
-            SOURCE + '[dedup]\nremove = ["exact", "near"]\ncontainment_min_words = 9\n',
+            SOURCE + '[dedup]\nremove = ["exact"]\ncontainment_min_words = 9\n',
             "containment_min_words does nothing without the policy containment",
         ),
         (SOURCE + "[dedup]\nprefix_min_words = 9\n", "does nothing without the policy common-"),

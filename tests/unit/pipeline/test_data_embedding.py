@@ -51,9 +51,7 @@ def test_paraphrases_are_removed(tmp_path: Path) -> None:
         for name, text in texts.items()
     ]
     write_records(tmp_path / "in.jsonl", prompts)
-    settings = DedupSettings(
-        remove=("exact", "near", "paraphrase"), report=(), paraphrase_threshold=0.8
-    )
+    settings = DedupSettings(remove=("exact", "paraphrase"), report=(), paraphrase_threshold=0.8)
     folder = tmp_path / "dedup"
     remove_duplicates(folder, tmp_path / "in.jsonl", settings, MINILM, display=Display(quiet=True))
     (gone,) = read_records(folder / "dropped.jsonl", Dropped)
