@@ -14,7 +14,7 @@ from typing import NamedTuple
 from heedful.core.errors import DataError
 from heedful.core.statistics import wilson_interval
 from heedful.data.contamination_index import NGRAM_RULES, ItemIndex
-from heedful.data.contamination_paraphrase import Embed, Paraphrases
+from heedful.data.contamination_paraphrase import Paraphrases
 from heedful.data.contamination_records import (
     RULES,
     ContaminationReport,
@@ -29,6 +29,7 @@ from heedful.data.contamination_records import (
 )
 from heedful.data.contamination_search import Finding, SourceSearch
 from heedful.data.corpus import normalised, words
+from heedful.data.embedding import Embed
 from heedful.data.evaluation_sets import EvaluationSet
 from heedful.data.training_documents import TrainingSource
 

@@ -3,20 +3,18 @@
 The embedding is injected; `heedful.models.embedding` makes one of a model's folder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
-from heedful.core.errors import DataError
 from heedful.data.contamination_records import OverlapRules
 from heedful.data.contamination_search import Finding
 from heedful.data.corpus import normalised, words
+from heedful.data.embedding import Embed, unit_rows
 from heedful.data.evaluation_sets import EvaluationItem
 from heedful.data.training_documents import Document
 
-Embed = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 _BLOCK = 512
 
 
@@ -30,7 +28,7 @@ class Paraphrases:
             for number, item in enumerate(items)
             if len(words(normalised(item.question))) >= rules.min_words
         ]
-        self._questions = self._unit([items[number].question for number in self._items])
+        self._questions = unit_rows(embed, [items[number].question for number in self._items])
 
     def find(self, documents: Iterable[Document]) -> list[Finding]:
         """Each question that some passage of the documents is close to, with the closest."""
@@ -39,7 +37,7 @@ class Paraphrases:
         place = np.zeros(len(self._items), dtype=np.int64)
         passages = _passages(documents, self._rules.min_words)
         while block := list(islice(passages, _BLOCK)):
-            cosines = self._questions @ self._unit([text for _, _, text in block]).T
+            cosines = self._questions @ unit_rows(self._embed, [text for _, _, text in block]).T
             closest = cosines.argmax(axis=1)
             cosine = cosines[np.arange(len(closest)), closest]
             closer = cosine > best
@@ -57,18 +55,6 @@ class Paraphrases:
             )
             for row in near
         ]
-
-    def _unit(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embeddings of length 1."""
-        rows = np.asarray(self._embed(texts), dtype=np.float32)
-        if rows.ndim != 2 or len(rows) != len(texts):
-            raise DataError(
-                f"the embedding gave an array of shape {rows.shape} for {len(texts)} texts",
-                "It must give one row for each text.",
-            )
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: npt.NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
-        return unit
 
 
 def _passages(documents: Iterable[Document], min_words: int) -> Iterator[tuple[int, int, str]]:
