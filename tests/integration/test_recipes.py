@@ -16,13 +16,17 @@ from heedful.core.errors import ConfigError
 from heedful.core.jsonl import read_records
 from heedful.core.records import EvalResult
 from heedful.core.settings import Project
+from heedful.data.contamination_records import read_report
 from heedful.data.sources import load_demonstrations, load_prompts, load_rankings
 from heedful.data.split import with_splits
+from heedful.data.split_proof import SplitProof
+from heedful.pipeline.data_room import prepare
 from heedful.training import reward, sft
 from heedful.training.display import Display
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FILES = sorted(RECIPES.glob("*.toml"))
+TRAINING = [path for path in FILES if path.stem != "data-room"]
 # Few bytes are enough: the tiny model's tokens are bytes, and it learns nothing.
 SMALL = ["data.limit=8", "format.max_prompt_tokens=512", "format.max_completion_tokens=48"]
 SMALL += ["run.threads=1", "model.compute_dtype=float32", "model.microbatch_tokens=8192"]
@@ -62,7 +66,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("recipe", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", TRAINING, ids=lambda path: path.stem)
 def test_a_recipe_trains_on_the_real_data(
     recipe: Path, real_data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +95,7 @@ def test_a_recipe_trains_on_the_real_data(
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("recipe", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", TRAINING, ids=lambda path: path.stem)
 def test_all_stages_hold_out_the_same_conversations(
     recipe: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,3 +117,27 @@ def test_all_stages_hold_out_the_same_conversations(
         assert not groups[0] & groups[1]
     assert held_out[0] == held_out[1] == held_out[2]
     assert held_out[0]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_data_room_reads_real_data(
+    tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEEDFUL_DATA", str(real_data))
+    recipe = load_config(DataRoom, [RECIPES / "data-room.toml"], [f"run.dir={tmp_path / 'run'}"])
+    small = {"self_instruct_seed_tasks.jsonl", "oasst_en_trees_80.jsonl"}
+    assert recipe.contamination is not None
+    config = recipe.model_copy(
+        update={
+            "sources": tuple(item for item in recipe.sources if item.path.name in small),
+            "languages": None,
+            "contamination": recipe.contamination.model_copy(update={"pretraining": ()}),
+        }
+    )
+    prepare(config, Display(quiet=True))
+    proof = SplitProof.model_validate_json((tmp_path / "run/split/proof.json").read_bytes())
+    assert proof.holds
+    report = read_report(tmp_path / "run" / "contamination")
+    assert len(report.sets) == 20
+    assert {source.kind for source in report.sources} >= {"demonstrations", "completions"}

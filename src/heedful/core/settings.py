@@ -39,29 +39,35 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _expand(cls, value: object, info: ValidationInfo) -> object:
-        """`${NAME}` in a path is the environment variable of that name."""
-        if not isinstance(value, str) or Path not in cls._types(info):
-            return value
-        missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
-        if missing:
-            raise ValueError(
-                f"environment variable {missing[0]} is not set: export it, or write out the path"
-            )
-        return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
-
-    @field_validator("*", mode="before")
-    @classmethod
     def _tuple(cls, value: object, info: ValidationInfo) -> object:
         """TOML's arrays are lists, and strict validation takes none for a tuple."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         origins = [get_origin(candidate) for candidate in (annotation, *get_args(annotation))]
         return tuple(value) if isinstance(value, list) and tuple in origins else value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _expand(cls, value: object, info: ValidationInfo) -> object:
+        """`${NAME}` in a path, or in one of several, is the environment variable of that name."""
+        if Path not in cls._types(info):
+            return value
+        return [*map(_expanded, value)] if isinstance(value, list) else _expanded(value)
+
     @classmethod
     def _types(cls, info: ValidationInfo) -> tuple[object, ...]:
         annotation = cls.model_fields[info.field_name or ""].annotation
         return get_args(annotation) or (annotation,)
+
+
+def _expanded(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+    if missing:
+        raise ValueError(
+            f"environment variable {missing[0]} is not set: export it, or write out the path"
+        )
+    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
 
 class FormatSettings(Settings):

@@ -29,10 +29,10 @@ def test_one_source_is_enough(tmp_path: Path) -> None:
 def test_sources_are_tables_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HERE", "/data")
     second = '[[sources]]\npath = "${HERE}/b.csv"\nkind = "rankings"\nlanguages = ["en", "de"]\n'
-    config = load(tmp_path, SOURCE + second, 'split.previous=["runs/old"]')
+    config = load(tmp_path, SOURCE + second, 'split.previous=["${HERE}/old", "runs/old"]')
     assert [str(source.path) for source in config.sources] == ["a.jsonl", "/data/b.csv"]
     assert config.sources[1].languages == ("en", "de")
-    assert config.split.previous == (Path("runs/old"),)
+    assert config.split.previous == (Path("/data/old"), Path("runs/old"))
     assert [source.max_rejects for source in config.with_max_rejects(7).sources] == [7, 7]
 
 
