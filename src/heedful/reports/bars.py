@@ -15,6 +15,7 @@ from heedful.reports.svg import INK, MUTED, new_figure, to_svg
 from heedful.reports.view import FigureView, Table, count, percent
 
 _MOST_TICKS = 8
+_LONGEST_LABEL = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def histogram_chart(
             at = _bits(row.median)
             axes.plot([at, at], [base, base + 0.86], color=INK, linewidth=2)
         middles = [len(rows) - 1 - place + 0.3 for place in range(len(rows))]
-        axes.set_yticks(middles, [row.series.label for row in rows])
+        axes.set_yticks(middles, [_shortened(row.series.label) for row in rows])
         axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=13)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-0.06, len(rows) - 0.05)
@@ -120,7 +121,7 @@ def histogram_chart(
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
     """Named rows from the top, without a scale: every bar has its number."""
-    axes.set_yticks(range(len(names)), list(names))
+    axes.set_yticks(range(len(names)), [_shortened(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=13)
     axes.set_xticks([])
@@ -128,6 +129,14 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
     axes.spines["left"].set_color(MUTED)
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
+
+
+def _shortened(name: str) -> str:
+    """A long name without its middle; the table beside the figure has it whole."""
+    if len(name) <= _LONGEST_LABEL:
+        return name
+    half = _LONGEST_LABEL // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _beside(axes: Axes, value: float, row: float, text: str, *, size: int = 13) -> None:

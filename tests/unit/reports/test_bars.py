@@ -48,3 +48,10 @@ def test_histograms_double_along_their_axis(
     for tick in ticks:
         assert f">{tick}</text>" in figure.svg
     assert ">tokens</text>" in figure.svg
+
+
+def test_a_name_too_long_for_a_figure_is_whole_in_its_table() -> None:
+    name = "hub:somebody/a-data-set-with-a-long-name:train"
+    figure = bar_chart(CAPTION, [name], [(SERIES["sft"], [1.0])])
+    assert figure.table.rows[0][0] == name
+    assert ">hub:somebody…ng-name:train</text>" in figure.svg
