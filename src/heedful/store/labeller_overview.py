@@ -6,7 +6,7 @@ Counts only; how well they agree is `heedful.store.quality_queries`'.
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from heedful.store.columns import utc_now
@@ -32,7 +32,6 @@ class LabellerNumbers:
     recent_labels: int = 0
     skips: int = 0
     holding: int = 0
-    last_at: datetime | None = None
 
 
 def labeller_numbers(
@@ -64,16 +63,15 @@ def labeller_numbers(
         if labeller in found:
             found[labeller] = replace(found[labeller], work=work)
     since = now - timedelta(days=pace_days)
-    recent = case((SubmissionRow.submitted_at >= since, COUNTED), else_=0)
-    for labeller, num_recent, last_at in session.execute(
-        select(SubmissionRow.account_id, func.sum(recent), func.max(SubmissionRow.submitted_at))
-        .where(mine)
-        .group_by(SubmissionRow.account_id)
-    ):
+    recent = counts_of(
+        session,
+        select(SubmissionRow.account_id, func.sum(COUNTED))
+        .where(mine, SubmissionRow.submitted_at >= since)
+        .group_by(SubmissionRow.account_id),
+    )
+    for labeller, count in recent.items():
         if labeller in found:
-            found[labeller] = replace(
-                found[labeller], recent_labels=int(num_recent), last_at=last_at
-            )
+            found[labeller] = replace(found[labeller], recent_labels=count)
     _add_skips_and_leases(session, project_id, found, now)
     return list(found.values())
 

@@ -47,6 +47,7 @@ class Work:
     seconds_of_people: float = 0.0
     sent: int = 0
     sent_by_people: int = 0
+    last_at: datetime | None = None
 
     def __add__(self, other: "Work") -> "Work":
         """Both together."""
@@ -59,6 +60,7 @@ class Work:
             seconds_of_people=self.seconds_of_people + other.seconds_of_people,
             sent=self.sent + other.sent,
             sent_by_people=self.sent_by_people + other.sent_by_people,
+            last_at=max(filter(None, (self.last_at, other.last_at)), default=None),
         )
 
 
@@ -303,6 +305,7 @@ def work_by(session: Session, key: Any, condition: ColumnElement[bool]) -> dict[
             excluded.label("excluded"),
             func.count(),
             func.sum(SubmissionRow.seconds_spent),
+            func.max(SubmissionRow.submitted_at),
         )
         .where(condition)
         .group_by(key, SubmissionRow.status, SubmissionRow.made_by, excluded)
@@ -313,7 +316,9 @@ def work_by(session: Session, key: Any, condition: ColumnElement[bool]) -> dict[
     return found
 
 
-def _work_of(status: str, made_by: str, excluded: bool, count: int, seconds: float) -> Work:
+def _work_of(
+    status: str, made_by: str, excluded: bool, count: int, seconds: float, last_at: datetime
+) -> Work:
     by_people = made_by == "person"
     counts = status == "accepted" and not excluded
     return Work(
@@ -325,4 +330,5 @@ def _work_of(status: str, made_by: str, excluded: bool, count: int, seconds: flo
         seconds_of_people=float(seconds) if by_people else 0.0,
         sent=count,
         sent_by_people=count if by_people else 0,
+        last_at=last_at,
     )
