@@ -1,0 +1,306 @@
+"""Handing work in: a submission is checked, given a slot or kept as surplus, never refused.
+
+Also what becomes of it later: a label that should not count is excluded with the reason,
+and may be included again; nothing is deleted. The records themselves are made by whoever
+labels (`labelling.answers`, `annotators.team_work`); which answers fit which task is
+`heedful.store.label_checks`'.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from heedful.core.errors import DataError
+from heedful.core.records import Demonstration, MadeBy, Ranking, Rating, new_id
+from heedful.store import audit
+from heedful.store.columns import SubmissionStatus, utc_now
+from heedful.store.contents import add_prompts
+from heedful.store.label_checks import Answer, check_answer
+from heedful.store.projects import set_stage
+from heedful.store.secret_tokens import token_hash
+from heedful.store.slots import (
+    acting,
+    held_slot,
+    must_have_seen,
+    spare_slot,
+    submission_of,
+)
+from heedful.store.tables import (
+    BatchRow,
+    DemonstrationRow,
+    DraftRow,
+    ItemRow,
+    MemberRow,
+    PresentationRow,
+    RankingRow,
+    RatingRow,
+    SlotRow,
+    SubmissionRow,
+)
+
+__all__ = ["Answer", "Outcome", "exclude", "exclude_labeller", "include_again", "submit"]
+
+Label = TypeVar("Label", Demonstration, Ranking, Rating)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a submission.
+
+    Attributes:
+        repeated: It had been received before; this is the first result.
+        elsewhere: The item was open in another window of the same labeller, too.
+    """
+
+    submission_id: str
+    status: SubmissionStatus
+    repeated: bool = False
+    elsewhere: bool = False
+
+
+def submit(
+    session: Session,
+    account_id: str,
+    item_id: str,
+    *,
+    token: str | None,
+    answer: Answer,
+    seconds_spent: float | None,
+    made_by: MadeBy = "person",
+    now: datetime | None = None,
+) -> Outcome:
+    """Store finished work: accepted where a slot can be had for it, otherwise surplus.
+
+    It counts under the labeller's own lease, even an expired one, unless somebody took the
+    slot; then under another free slot of the item.
+
+    Args:
+        token: Of the lease, if the sender has it. An old one is no reason to refuse.
+        seconds_spent: None takes the time in view, or the time since the item was opened.
+
+    Raises:
+        NotAllowedError: The item was never given to this labeller, or the account is suspended.
+        DataError: The answer does not fit the task, or another one was submitted before.
+    """
+    account = acting(session, account_id)
+    now = now or utc_now()
+    first = submission_of(session, account_id, item_id)
+    if first is not None:
+        return _first_result(first, answer)
+    must_have_seen(session, account_id, item_id)
+    item = session.get_one(ItemRow, item_id)
+    batch = session.get_one(BatchRow, item.batch_id)
+    if made_by != account.made_by:
+        raise DataError(
+            f"account {account.login} makes labels by {account.made_by}, not by {made_by}",
+            "Submit under the account of whoever made the label.",
+        )
+    shown = session.get(PresentationRow, (item_id, account_id))
+    check_answer(item, batch, shown, answer, labeller_id=account_id, made_by=made_by)
+    own = held_slot(session, account_id, item_id)
+    elsewhere = bool(own and token and own.lease_token_hash != token_hash(token))
+    slot = own or _late_slot(session, account_id, item, batch, now)
+    submission = SubmissionRow(
+        id=new_id("submission"),
+        project_id=batch.project_id,
+        batch_id=batch.id,
+        item_id=item_id,
+        slot_id=slot.id if slot is not None else None,
+        account_id=account_id,
+        status="accepted" if slot is not None else "surplus",
+        answer=answer.raw,
+        made_by=made_by,
+        instructions_id=shown.instructions_id if shown is not None else batch.instructions_id,
+        seconds_spent=_seconds(seconds_spent, shown, slot, now),
+        submitted_at=now,
+    )
+    session.add(submission)
+    session.flush()
+    if slot is not None:
+        slot.state, slot.labeller_id, slot.done_at = "done", account_id, now
+        slot.lease_token_hash = slot.lease_expires_at = None
+    _store_records(session, submission, answer)
+    draft = session.get(DraftRow, (item_id, account_id))
+    if draft is not None:
+        session.delete(draft)
+    session.flush()
+    return Outcome(submission.id, _status(submission), elsewhere=elsewhere)
+
+
+def exclude(
+    session: Session,
+    submission_ids: Iterable[str],
+    *,
+    reason: str,
+    by: str | None,
+    now: datetime | None = None,
+) -> int:
+    """Let submissions not count, with the reason; return how many newly do not.
+
+    Those that are excluded already keep their first reason.
+    """
+    if not reason.strip():
+        raise DataError("Labels are excluded with a reason.", "Say why.")
+    now = now or utc_now()
+    changed = [row for row in _submissions(session, submission_ids) if row.excluded_at is None]
+    for row in changed:
+        row.excluded_at, row.excluded_by, row.excluded_reason = now, by, reason.strip()
+        _note(session, row, "label.exclude", reason, by, now)
+    return len(changed)
+
+
+def include_again(
+    session: Session,
+    submission_ids: Iterable[str],
+    *,
+    reason: str,
+    by: str | None,
+    now: datetime | None = None,
+) -> int:
+    """Let excluded submissions count again; return how many do. The audit log keeps both."""
+    if not reason.strip():
+        raise DataError("Labels are included again with a reason.", "Say why.")
+    now = now or utc_now()
+    changed = [row for row in _submissions(session, submission_ids) if row.excluded_at is not None]
+    for row in changed:
+        row.excluded_at = row.excluded_by = row.excluded_reason = None
+        _note(session, row, "label.include", reason, by, now)
+    return len(changed)
+
+
+def exclude_labeller(
+    session: Session,
+    project_id: str,
+    account_id: str,
+    reason: str,
+    by: str | None,
+    *,
+    now: datetime | None = None,
+) -> int:
+    """Give a member no more work in a project and exclude all their labels; return how many."""
+    set_stage(
+        session,
+        project_id=project_id,
+        account_id=account_id,
+        stage="excluded",
+        by=by,
+        reason=reason,
+        now=now,
+    )
+    theirs = session.scalars(
+        select(SubmissionRow.id).where(
+            SubmissionRow.project_id == project_id, SubmissionRow.account_id == account_id
+        )
+    ).all()
+    return exclude(session, theirs, reason=reason, by=by, now=now)
+
+
+def _first_result(first: SubmissionRow, answer: Answer) -> Outcome:
+    """The first result for the same answer again."""
+    if first.answer != answer.raw:
+        raise DataError(
+            "Your answer to this item was received before; this other one was not stored",
+            "Nothing is lost: the first one counts. Ask the researchers if it is wrong.",
+        )
+    return Outcome(first.id, _status(first), repeated=True)
+
+
+def _status(row: SubmissionRow) -> SubmissionStatus:
+    return "accepted" if row.status == "accepted" else "surplus"
+
+
+def _late_slot(
+    session: Session, account_id: str, item: ItemRow, batch: BatchRow, now: datetime
+) -> SlotRow | None:
+    """A slot for work whose lease was lost; none for somebody who was excluded meanwhile."""
+    member = session.get(MemberRow, (batch.project_id, account_id))
+    if member is None or member.stage == "excluded":
+        return None
+    return spare_slot(session, item.id, now)
+
+
+def _seconds(
+    told: float | None, shown: PresentationRow | None, slot: SlotRow | None, now: datetime
+) -> float:
+    if told is not None:
+        return max(0.0, told)
+    if shown is not None and shown.active_seconds > 0:
+        return shown.active_seconds
+    began = shown.opened_at if shown is not None else slot.leased_at if slot is not None else None
+    return max(0.0, (now - began).total_seconds()) if began is not None else 0.0
+
+
+def _store_records(session: Session, submission: SubmissionRow, answer: Answer) -> None:
+    """The typed rows of an answer; what the records leave open is filled in."""
+
+    def filled(label: Label) -> dict[str, object]:
+        update: dict[str, object] = {}
+        if label.instructions_version is None:
+            update["instructions_version"] = submission.instructions_id
+        if label.seconds_spent is None and not isinstance(label, Rating):
+            update["seconds_spent"] = submission.seconds_spent
+        return label.model_copy(update=update).model_dump(mode="json")
+
+    if answer.prompts:
+        add_prompts(session, submission.project_id, answer.prompts, author_id=submission.account_id)
+    for demonstration in answer.demonstrations:
+        session.add(
+            DemonstrationRow(
+                id=demonstration.id,
+                submission_id=submission.id,
+                prompt_id=demonstration.prompt_id,
+                record=filled(demonstration),
+            )
+        )
+    if answer.ranking is not None:
+        session.add(
+            RankingRow(
+                id=answer.ranking.id,
+                submission_id=submission.id,
+                prompt_id=answer.ranking.prompt_id,
+                record=filled(answer.ranking),
+            )
+        )
+    for rating in answer.ratings:
+        session.add(
+            RatingRow(
+                id=rating.id,
+                submission_id=submission.id,
+                completion_id=rating.completion_id,
+                record=filled(rating),
+            )
+        )
+
+
+def _submissions(session: Session, ids: Iterable[str]) -> list[SubmissionRow]:
+    rows = []
+    for one in ids:
+        row = session.get(SubmissionRow, one, with_for_update=True)
+        if row is None:
+            raise DataError(f"there is no submission {one}", "Reload the list.")
+        rows.append(row)
+    return rows
+
+
+def _note(
+    session: Session,
+    row: SubmissionRow,
+    action: str,
+    reason: str,
+    by: str | None,
+    now: datetime,
+) -> None:
+    audit.record(
+        session,
+        account_id=by,
+        action=action,
+        object_kind="submission",
+        object_id=row.id,
+        project_id=row.project_id,
+        detail={"reason": reason.strip()},
+        now=now,
+    )
