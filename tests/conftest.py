@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ install_import_hook(
 # No deadline, since the machine may be busy; the same examples every time.
 settings.register_profile("heedful", deadline=None, derandomize=True)
 settings.load_profile("heedful")
+
+# After the hook, though nothing here needs it.
+from fakes.databases import KINDS, Server, fresh_url, start_server  # noqa: E402
+from heedful.store.database import Database, open_database  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -53,3 +58,34 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; HEEDFUL_DATA names the folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Callable[[], Server]]:
+    """Gives this run's PostgreSQL server, started when first asked for."""
+    started: list[Server] = []
+
+    def server() -> Server:
+        if not started:
+            started.append(start_server())
+        return started[0]
+
+    yield server
+    for running in started:
+        running.close()
+
+
+@pytest.fixture(params=KINDS)
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, postgresql_server: Callable[[], Server]
+) -> Iterator[str]:
+    """The URL of a fresh database with the tables: SQLite, then PostgreSQL."""
+    with fresh_url(request.param, tmp_path, postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database with the tables: SQLite, then PostgreSQL."""
+    with open_database(database_url) as opened:
+        yield opened

@@ -6,6 +6,7 @@ Users meet these as one clear paragraph and exit status 2; anything that is not 
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class HeedfulError(Exception):
@@ -36,6 +37,55 @@ class ModelError(HeedfulError):
 
 class CheckpointError(HeedfulError):
     """A checkpoint is missing, incomplete, damaged, or belongs to another run."""
+
+
+class StoreUnavailableError(HeedfulError):
+    """The database is locked, full, or away; what was asked was not done and may be repeated."""
+
+
+class SchemaError(HeedfulError):
+    """The database's tables are not those that this program works with."""
+
+
+class NotAllowedError(HeedfulError):
+    """Somebody asked for what is not theirs to do."""
+
+
+class LoginError(HeedfulError):
+    """A sign-in failed; why is not told, so that nobody learns which logins exist."""
+
+
+class RateLimitedError(HeedfulError):
+    """Too many attempts.
+
+    Args:
+        what: What was tried too often.
+        seconds: How long to wait before the next attempt.
+    """
+
+    def __init__(self, what: str, *, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(what, f"Try again in {max(1, round(seconds))} seconds.")
+
+
+class LeaseLostError(HeedfulError):
+    """The task went to another labeller, since its lease had run out; who, is not told."""
+
+
+class DraftConflictError(HeedfulError):
+    """A newer draft is stored than the one that this save was based on.
+
+    Args:
+        revision: Of the stored draft.
+        body: The stored draft.
+    """
+
+    def __init__(self, revision: int, body: dict[str, Any]) -> None:
+        self.revision, self.body = revision, body
+        super().__init__(
+            f"A newer draft of this task is stored (revision {revision}).",
+            "It was saved from another window; take it over, or copy your text first.",
+        )
 
 
 class Interrupted(HeedfulError):  # noqa: N818 - like KeyboardInterrupt, no failure

@@ -5,7 +5,7 @@ SQLite and PostgreSQL. What may follow what is decided by the modules that write
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Refuse a time without a zone rather than guess one."""
         if value is None:
             return None
@@ -36,7 +36,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"{value} has no time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """SQLite hands back a naive time, which is UTC."""
         if value is None:
             return None
@@ -55,7 +55,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         datetime: UtcDateTime(),
         dict[str, Any]: JSON().with_variant(JSONB(), "postgresql"),
         list[Any]: JSON().with_variant(JSONB(), "postgresql"),
