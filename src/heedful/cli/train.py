@@ -1,6 +1,7 @@
 """`heedful train ...`: one command per trainer, all taking TOML files and --set."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from heedful.cli.plan import plan
 from heedful.core.config import load_config
 from heedful.core.records import Checkpoint
 from heedful.core.settings import Project
+from heedful.core.standard_input import take_standard_input
 
 app = typer.Typer(help="Train one of the three steps.", no_args_is_help=True)
 
@@ -35,7 +37,11 @@ def sft(files: Files = None, overrides: Overrides = None, dry_run: DryRun = Fals
 
 @app.command()
 def reward(files: Files = None, overrides: Overrides = None, dry_run: DryRun = False) -> None:
-    """Train a reward model on rankings (sections run, model, format, data, reward)."""
+    """Train a reward model on rankings (sections run, model, format, data, reward).
+
+    With `data.rankings` set to `-`, they are read from standard input: pipe
+    `heedful label export` into the command.
+    """
     _train("reward", files, overrides, dry_run)
 
 
@@ -51,8 +57,11 @@ def _train(
     config = load_config(Project, files or [], overrides or [])
     if dry_run:
         typer.echo(as_toml(config))
-        typer.echo("\n".join(f"# {line}" for line in plan(stage, config).splitlines()))
+        with tempfile.TemporaryDirectory() as folder:
+            lines = plan(stage, take_standard_input(config, folder=Path(folder))).splitlines()
+        typer.echo("\n".join(f"# {line}" for line in lines))
         return
+    config = take_standard_input(config)
     from heedful.training import ppo as ppo_trainer
     from heedful.training import reward as reward_trainer
     from heedful.training import sft as sft_trainer

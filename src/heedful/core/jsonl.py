@@ -84,7 +84,7 @@ def iter_records(path: Path, record_type: type[R], *, on_bad_row: OnBadRow = ref
         try:
             yield record_type.model_validate(row)
         except ValidationError as error:
-            on_bad_row(_row_error(path, line, record_type, error))
+            on_bad_row(validation_error(path, line, record_type, error))
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
@@ -316,10 +316,10 @@ def _is_nested(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _row_error(
+def validation_error(
     path: Path, line: int, record_type: type[BaseModel], error: ValidationError
 ) -> RowError:
-    """The first of pydantic's complaints, in our words."""
+    """The first of pydantic's complaints about a row, in our words."""
     first, *others = error.errors(include_url=False, include_input=False)
     field = ".".join(str(part) for part in first["loc"]) or None
     reason = first["msg"].removeprefix("Value error, ")

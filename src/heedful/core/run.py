@@ -8,6 +8,7 @@ Layout, the same for every stage, so that `reports` needs nothing else:
     samples.jsonl   completions of fixed held-out prompts during training
     results.jsonl   EvalResult records, where the stage measures something at its end
     checkpoint/     the model that the stage made
+    stdin.jsonl     what was piped in, where a data file of the settings was `-`
     state/          what resuming needs; removed when the run has finished
 
 This module knows the layout and the card; it does not know what a stage does.
@@ -34,6 +35,7 @@ from heedful.core.errors import CheckpointError, ConfigError
 from heedful.core.jsonl import RowError, read_rows, sha256_file, write_json_atomic
 
 Status = Literal["running", "interrupted", "finished"]
+STANDARD_INPUT = "stdin.jsonl"
 
 
 class Cost(BaseModel):
@@ -134,7 +136,7 @@ class RunDirectory:
         if (path / "run.json").exists():
             card = _unfinished(path, new) or new
         else:
-            _claim(path)
+            claim(path)
             card = new
         card.status = "running"
         run = cls(path, card)
@@ -202,15 +204,20 @@ def _unfinished(path: Path, new: RunCard) -> RunCard | None:
     return None
 
 
-def _claim(path: Path) -> None:
-    """Make the folder of a new run; what lies there already is never written over."""
+def claim(path: Path) -> None:
+    """Make the folder of a new run; what lies there already is never written over.
+
+    Raises:
+        ConfigError: It cannot be made, or holds something else.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be made a run directory: {error.strerror}", "Choose another run.dir."
         ) from None
-    if any(not entry.name.startswith(".") for entry in path.iterdir()):
+    names = {entry.name for entry in path.iterdir()} - {STANDARD_INPUT}
+    if any(not name.startswith(".") for name in names):
         raise ConfigError(
             f"{path} is not empty, and what it holds is no run",
             "Choose another run.dir; a new run needs a new or an empty folder.",

@@ -142,7 +142,8 @@ class ModelSettings(Settings):
 class DataSettings(Settings):
     """Where the data of a stage lies; public formats are read as they are.
 
-    A path may name an environment variable: `${HEEDFUL_DATA}/rank/trees.jsonl`.
+    A path may name an environment variable: `${HEEDFUL_DATA}/rank/trees.jsonl`. In `heedful
+    train`, `-` is standard input, as JSONL; the run keeps a copy.
     """
 
     demonstrations: Path | None = Field(None, description="Demonstrations for SFT, file or folder.")

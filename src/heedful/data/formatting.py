@@ -202,10 +202,10 @@ class PromptFormatter:
     def _rendered(self, prompt: Prompt) -> str:
         """The formatted prompt, its own text protected from being read as control tokens."""
         if self._chat is None:
-            return self._tokenizer.protect(_plain_text(prompt))
+            return self._tokenizer.protect(plain_text(prompt))
         messages: list[Message] = [
             {"role": message["role"], "content": self._tokenizer.protect(message["content"])}
-            for message in _messages(prompt)
+            for message in messages_of(prompt)
         ]
         try:
             return self._chat.render(messages, add_generation_prompt=True)
@@ -224,7 +224,7 @@ class PromptFormatter:
         return ids[0] if ids and ids[0] in self._tokenizer.eos_ids else self._tokenizer.eos_id
 
 
-def _messages(prompt: Prompt) -> list[Message]:
+def messages_of(prompt: Prompt) -> list[Message]:
     """The prompt as a conversation: system first, examples as turns, earlier turns, the ask."""
     system = [turn for turn in prompt.turns if turn.role == "system"]
     rest = [turn for turn in prompt.turns if turn.role != "system"]
@@ -237,7 +237,7 @@ def _messages(prompt: Prompt) -> list[Message]:
     return [*messages, {"role": "user", "content": ask}]
 
 
-def _plain_text(prompt: Prompt) -> str:
+def plain_text(prompt: Prompt) -> str:
     """The prompt in the plain format; what is not there takes no room."""
     system = [turn for turn in prompt.turns if turn.role == "system"]
     rest = [turn for turn in prompt.turns if turn.role != "system"]

@@ -1,8 +1,9 @@
-"""Folders of our own records: prompts with demonstrations, or with ranked completions.
+"""Our own records, in a folder or a stream: prompts with demonstrations, or ranked completions.
 
 A folder holds `prompts` and, beside it, `demonstrations`, or `completions` and
-`rankings`; each as .jsonl, .jsonl.gz or .parquet. What refers to a record that is not
-there is an error. Building records from other formats is `heedful.data.sources`'.
+`rankings`; each as .jsonl, .jsonl.gz or .parquet. A stream (`heedful.data.record_stream`)
+holds them all in one file. What refers to a record that is not there is an error. Building
+records from other formats is `heedful.data.sources`'.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from typing import TypeVar
 from heedful.core.errors import DataError
 from heedful.core.jsonl import OnBadRow, iter_records, read_rows
 from heedful.core.records import Completion, Demonstration, Prompt, Ranking, Record
+from heedful.data.record_stream import is_stream, read_stream
 
 FORMAT = "heedful"
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -22,10 +24,10 @@ R = TypeVar("R", bound=Record)
 
 
 def is_own(path: Path, format_name: str | None) -> bool:
-    """Whether `path` is a folder of our records, or one of the files in such a folder."""
+    """Whether `path` is a folder of our records, one of the files in such a folder, or a stream."""
     if format_name is not None:
         return format_name == FORMAT
-    if path.is_dir():
+    if path.is_dir() or is_stream(path):
         return True
     if path.name not in {name + suffix for name in _NAMES for suffix in _SUFFIXES}:
         return False
@@ -33,19 +35,26 @@ def is_own(path: Path, format_name: str | None) -> bool:
 
 
 def read_prompts(path: Path, on_bad_row: OnBadRow) -> list[Prompt]:
-    """The prompts of a folder, or of the file itself."""
+    """The prompts of a folder or stream, or of the file itself."""
+    if is_stream(path):
+        return _unique(read_stream(path, on_bad_row).prompts, path)
     file = _file(path, "prompts") if path.is_dir() else path
-    return _unique(iter_records(file, Prompt, on_bad_row=on_bad_row), file)
+    return _read(file, Prompt, on_bad_row)
 
 
 def read_demonstrations(
     path: Path, on_bad_row: OnBadRow
 ) -> tuple[list[Prompt], list[Demonstration]]:
-    """The demonstrations of a folder, and its prompts."""
-    folder = path if path.is_dir() else path.parent
-    prompts = read_prompts(_file(folder, "prompts"), on_bad_row)
-    file = _file(folder, "demonstrations")
-    found = _unique(iter_records(file, Demonstration, on_bad_row=on_bad_row), file)
+    """The demonstrations of a folder or stream, and its prompts."""
+    if is_stream(path):
+        streamed = read_stream(path, on_bad_row)
+        file, found = path, _unique(streamed.demonstrations, path)
+        prompts = _unique(streamed.prompts, path)
+    else:
+        folder = path if path.is_dir() else path.parent
+        prompts = read_prompts(_file(folder, "prompts"), on_bad_row)
+        file = _file(folder, "demonstrations")
+        found = _read(file, Demonstration, on_bad_row)
     known = {prompt.id for prompt in prompts}
     for record in found:
         _refer(file, record.id, "prompt_id", [record.prompt_id], known)
@@ -55,23 +64,35 @@ def read_demonstrations(
 def read_rankings(
     path: Path, on_bad_row: OnBadRow
 ) -> tuple[list[Prompt], list[Completion], list[Ranking]]:
-    """The rankings of a folder, its completions and its prompts."""
-    folder = path if path.is_dir() else path.parent
-    prompts = read_prompts(_file(folder, "prompts"), on_bad_row)
+    """The rankings of a folder or stream, its completions and its prompts."""
+    if is_stream(path):
+        streamed = read_stream(path, on_bad_row)
+        prompts = _unique(streamed.prompts, path)
+        file_of = {Completion: path, Ranking: path}
+        completions = _unique(streamed.completions, path)
+        rankings = _unique(streamed.rankings, path)
+    else:
+        folder = path if path.is_dir() else path.parent
+        prompts = read_prompts(_file(folder, "prompts"), on_bad_row)
+        file_of = {Completion: _file(folder, "completions"), Ranking: _file(folder, "rankings")}
+        completions = _read(file_of[Completion], Completion, on_bad_row)
+        rankings = _read(file_of[Ranking], Ranking, on_bad_row)
     prompt_ids = {prompt.id for prompt in prompts}
-    file = _file(folder, "completions")
-    completions = _unique(iter_records(file, Completion, on_bad_row=on_bad_row), file)
     of_prompt: dict[str, set[str]] = {prompt_id: set() for prompt_id in prompt_ids}
     for completion in completions:
+        file = file_of[Completion]
         _refer(file, completion.id, "prompt_id", [completion.prompt_id], prompt_ids)
         of_prompt[completion.prompt_id].add(completion.id)
-    file = _file(folder, "rankings")
-    rankings = _unique(iter_records(file, Ranking, on_bad_row=on_bad_row), file)
     for ranking in rankings:
+        file = file_of[Ranking]
         _refer(file, ranking.id, "prompt_id", [ranking.prompt_id], prompt_ids)
         ranked = ranking.completion_ids
         _refer(file, ranking.id, "completion_ids", ranked, of_prompt[ranking.prompt_id])
     return prompts, completions, rankings
+
+
+def _read(file: Path, kind: type[R], on_bad_row: OnBadRow) -> list[R]:
+    return _unique(iter_records(file, kind, on_bad_row=on_bad_row), file)
 
 
 def _file(folder: Path, name: str) -> Path:
