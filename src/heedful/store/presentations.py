@@ -69,8 +69,8 @@ def present(
 
 
 def same_texts(texts: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Ids of (id, text), grouped where the texts are the same but for space around them."""
+    """Ids of (id, text), grouped where the texts are the same."""
     groups: dict[str, list[str]] = {}
     for name, text in texts:
-        groups.setdefault(text.strip(), []).append(name)
+        groups.setdefault(text, []).append(name)
     return list(groups.values())

@@ -1,30 +1,27 @@
 """Who works on what: claiming slots, keeping and giving back leases, skipping.
 
-Whether a labeller may get an item is decided in `_open_batches` and `_eligible` alone; a
-claim takes the first of what they give and `remaining` counts it. An expired lease is as
-good as a free slot to everybody but its holder, who may still finish unless somebody took
-it. What a labeller hands in is `heedful.store.labels`'.
+Whether a labeller may get an item is `heedful.store.eligibility`'s to say: a claim takes the
+first of what that gives, and `remaining` counts it. An expired lease is as good as a free
+slot to everybody but its holder, who may still finish unless somebody took it. What a
+labeller hands in is `heedful.store.labels`'.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError, LeaseLostError, NotAllowedError
-from heedful.store.columns import MemberStage, Purpose, utc_now
+from heedful.store.columns import utc_now
+from heedful.store.eligibility import eligible_slots, has_expired, is_free, open_batches
 from heedful.store.secret_tokens import new_token, token_hash
 from heedful.store.tables import (
     AccountRow,
     BatchRow,
-    CompletionRow,
     ItemRow,
-    MemberRow,
     PresentationRow,
-    PromptRow,
     SkipRow,
     SlotRow,
     SubmissionRow,
@@ -33,11 +30,6 @@ from heedful.store.tables import (
 Row = TypeVar("Row", AccountRow, SlotRow)
 SkipReason = Literal["unclear", "cannot_judge", "sensitive", "technical", "other"]
 _MOST_NOTE = 2000
-_PURPOSES: dict[MemberStage, tuple[Purpose, ...]] = {
-    "screening": ("screening",),
-    "practice": ("practice",),
-    "working": ("training", "evaluation"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +91,8 @@ def claim_next(
     """The next slot for this labeller, of the batch of the highest priority; None: no work."""
     account = acting(session, account_id)
     now = now or utc_now()
-    for batch in _open_batches(session, account, project_id=project_id, batch_id=batch_id):
-        slot = _take(session, _eligible(session, account, batch), now)
+    for batch in open_batches(session, account, project_id=project_id, batch_id=batch_id):
+        slot = _take(session, eligible_slots(session, account, batch), now)
         if slot is not None:
             return _lease(slot, batch, account_id, now)
     return None
@@ -118,9 +110,9 @@ def reopen(
     slot = held_slot(session, account_id, item_id)
     if slot is not None:
         return _lease(slot, session.get_one(BatchRow, item.batch_id), account_id, now)
-    for batch in _open_batches(session, account, batch_id=item.batch_id):
+    for batch in open_batches(session, account, batch_id=item.batch_id):
         slot = _take(
-            session, _eligible(session, account, batch).where(SlotRow.item_id == item_id), now
+            session, eligible_slots(session, account, batch).where(SlotRow.item_id == item_id), now
         )
         if slot is not None:
             return _lease(slot, batch, account_id, now)
@@ -226,8 +218,8 @@ def remaining(
         return []
     now = now or utc_now()
     counts = []
-    for batch in _open_batches(session, account, project_id=project_id):
-        query = _eligible(session, account, batch).where(or_(_is_free(), _has_expired(now)))
+    for batch in open_batches(session, account, project_id=project_id):
+        query = eligible_slots(session, account, batch).where(or_(is_free(), has_expired(now)))
         items = session.scalar(query.with_only_columns(func.count(SlotRow.item_id.distinct())))
         if items:
             counts.append(Remaining(batch.project_id, batch.id, batch.kind, batch.purpose, items))
@@ -270,108 +262,12 @@ def must_have_seen(session: Session, account_id: str, item_id: str) -> None:
         raise NotAllowedError("This item was not given to you", "Take the next one from your list.")
 
 
-def _open_batches(
-    session: Session,
-    account: AccountRow,
-    *,
-    project_id: str | None = None,
-    batch_id: str | None = None,
-) -> Sequence[BatchRow]:
-    """The batches an account may work in, the most urgent first.
-
-    Stage and purpose fit; held-out members get nothing but evaluations; adjudication is for
-    reviewers, researchers and admins who are members.
-    """
-    fits: ColumnElement[bool] = or_(
-        *(
-            and_(MemberRow.stage == stage, BatchRow.purpose.in_(purposes))
-            for stage, purposes in _PURPOSES.items()
-        )
-    )
-    active = MemberRow.stage.not_in(("paused", "excluded"))
-    may_adjudicate = false() if account.role == "labeller" else active
-    query = (
-        select(BatchRow)
-        .join(MemberRow, MemberRow.project_id == BatchRow.project_id)
-        .where(
-            MemberRow.account_id == account.id,
-            BatchRow.state == "open",
-            or_(
-                and_(BatchRow.kind == "adjudication", may_adjudicate),
-                and_(
-                    BatchRow.kind != "adjudication",
-                    active,
-                    or_(MemberRow.held_out, fits),
-                ),
-            ),
-            or_(~MemberRow.held_out, BatchRow.purpose == "evaluation"),
-            BatchRow.project_id == project_id if project_id is not None else true(),
-            BatchRow.id == batch_id if batch_id is not None else true(),
-        )
-        .order_by(BatchRow.priority.desc(), BatchRow.created_at, BatchRow.id)
-    )
-    return session.scalars(query).all()
-
-
-def _eligible(session: Session, account: AccountRow, batch: BatchRow) -> Select[SlotRow]:
-    """The slots of a batch whose items this labeller may do; whether they are free is apart."""
-    me = account.id
-    own = aliased(SlotRow)
-    seen = or_(
-        exists().where(SkipRow.item_id == SlotRow.item_id, SkipRow.account_id == me),
-        exists().where(own.item_id == SlotRow.item_id, own.labeller_id == me),
-        exists().where(SubmissionRow.item_id == SlotRow.item_id, SubmissionRow.account_id == me),
-    )
-    own_text = exists().where(
-        CompletionRow.author_id == me,
-        CompletionRow.prompt_id == ItemRow.prompt_id,
-        _holds(session, ItemRow.completion_ids, CompletionRow.id),
-    )
-    query = (
-        select(SlotRow)
-        .join(ItemRow, ItemRow.id == SlotRow.item_id)
-        .outerjoin(PromptRow, PromptRow.id == ItemRow.prompt_id)
-        .where(
-            SlotRow.batch_id == batch.id,
-            ~seen,
-            or_(PromptRow.author_id.is_(None), PromptRow.author_id != me),
-            ~own_text,
-        )
-    )
-    if account.avoids_sensitive:
-        query = query.where(~ItemRow.sensitive)
-    if batch.kind == "adjudication":
-        query = query.where(
-            ~exists().where(
-                SubmissionRow.item_id == ItemRow.adjudicates, SubmissionRow.account_id == me
-            )
-        )
-    return query
-
-
-def _holds(session: Session, ids: Any, wanted: Any) -> ColumnElement[bool]:
-    """Whether a JSON list of ids has one; the databases spell this differently."""
-    if session.get_bind().dialect.name == "sqlite":
-        element = func.json_each(ids).table_valued("value")
-        return exists(select(1).select_from(element).where(element.c.value == wanted))
-    contains: ColumnElement[bool] = ids.op("?")(wanted)
-    return contains
-
-
-def _is_free() -> ColumnElement[bool]:
-    return SlotRow.state == "free"
-
-
-def _has_expired(now: datetime) -> ColumnElement[bool]:
-    return and_(SlotRow.state == "leased", SlotRow.lease_expires_at <= now)
-
-
 def _take(session: Session, query: Select[SlotRow], now: datetime) -> SlotRow | None:
     """The first slot nobody holds, locked: of expired leases, which are few, then of free ones.
 
     Two queries, since each reads one range of the index; an OR would sort the batch.
     """
-    for condition in (_has_expired(now), _is_free()):
+    for condition in (has_expired(now), is_free()):
         first = query.where(condition).order_by(SlotRow.place, SlotRow.n).limit(1)
         slot = session.scalar(_locked(first, SlotRow, skip_locked=True))
         if slot is not None:
