@@ -4,7 +4,6 @@ A filter is a frozen dataclass with one field for each thing that may be asked; 
 a browser sends names a column. Adding prompts is `heedful.store.contents`'.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from heedful.store.columns import Purpose
+from heedful.store.contents import CHUNK, chunks
 from heedful.store.tables import BatchRow, CompletionRow, ItemRow, PromptRow
 
 Order = Literal["newest", "oldest", "random"]
@@ -82,15 +82,11 @@ def find_prompts(
         .limit(limit)
         .offset(offset)
     ).all()
-    completions = dict(
-        session.execute(
-            select(CompletionRow.prompt_id, func.count())
-            .where(CompletionRow.prompt_id.in_([row.id for row in rows]))
-            .group_by(CompletionRow.prompt_id)
-        )
-        .tuples()
-        .all()
-    )
+    completions: dict[str, int] = {}
+    for ids in chunks([row.id for row in rows], CHUNK):
+        counted = select(CompletionRow.prompt_id, func.count())
+        counted = counted.where(CompletionRow.prompt_id.in_(ids)).group_by(CompletionRow.prompt_id)
+        completions |= {row[0]: row[1] for row in session.execute(counted)}
     return [FoundPrompt(row, completions.get(row.id, 0)) for row in rows]
 
 
@@ -106,7 +102,7 @@ def known_values(session: Session, project_id: str) -> KnownValues:
     def distinct(name: str) -> list[str]:
         value = PromptRow.record[name].as_string()
         found = session.scalars(
-            select(value.distinct()).where(PromptRow.project_id == project_id)
+            select(value).distinct().where(PromptRow.project_id == project_id)
         ).all()
         return sorted(one for one in found if one)
 
@@ -168,16 +164,23 @@ def _is_sqlite(session: Session) -> bool:
 
 def _has_tag(session: Session, tag: str) -> ColumnElement[bool]:
     if _is_sqlite(session):
-        each = func.json_each(PromptRow.record, "$.tags").table_valued("value")
+        each = func.json_each(PromptRow.record, "$.tags").table_valued(
+            "value", joins_implicitly=True
+        )
         return select(each.c.value).where(each.c.value == tag).exists()
-    tags = cast(PromptRow.record["tags"], JSONB)
-    return tags.op("@>")(cast(json.dumps([tag]), JSONB)).is_(True)
+    return cast(PromptRow.record["tags"], JSONB).contains([tag])
 
 
 def _known_tags(session: Session, project_id: str) -> list[str]:
     if _is_sqlite(session):
-        each: Any = func.json_each(PromptRow.record, "$.tags").table_valued("value").c.value
+        each: Any = (
+            func.json_each(PromptRow.record, "$.tags")
+            .table_valued("value", joins_implicitly=True)
+            .c.value
+        )
     else:
-        each = func.jsonb_array_elements_text(PromptRow.record["tags"]).column_valued()
-    query = select(each.distinct()).select_from(PromptRow)
+        each = func.jsonb_array_elements_text(PromptRow.record["tags"]).column_valued(
+            joins_implicitly=True
+        )
+    query = select(each).distinct().select_from(PromptRow)
     return sorted(session.scalars(query.where(PromptRow.project_id == project_id)).all())
