@@ -162,37 +162,3 @@ def _labeller(seed: int, number: int) -> SimulatedLabeller:
         flip_rate=habits.uniform(*_FLIPS),
         held_out=number % _HELD_OUT_EVERY == 0,
     )
-
-
-def pairwise_agreement(rankings: Sequence[Ranking]) -> float:
-    """How often two labellers order two completions alike, over all pairs they both ordered.
-
-    Every pair of rankings of the same prompt by different labellers is compared on every
-    pair of completions that both rankings hold. Pairs that either labeller tied are left
-    out, as ties are left out of the training comparisons; the value is a share of the rest.
-
-    Raises:
-        DataError: No two labellers strictly ordered the same pair.
-    """
-    agreed, compared = 0, 0
-    by_prompt: dict[str, list[Ranking]] = {}
-    for ranking in rankings:
-        by_prompt.setdefault(ranking.prompt_id, []).append(ranking)
-    for group in by_prompt.values():
-        chosen = [
-            (ranking.labeller_id, {(c.chosen_id, c.rejected_id) for c in ranking.comparisons()})
-            for ranking in group
-        ]
-        for index, (labeller, pairs) in enumerate(chosen):
-            for other, other_pairs in chosen[index + 1 :]:
-                if labeller == other:
-                    continue
-                same = len(pairs & other_pairs)
-                opposite = len(pairs & {(b, a) for a, b in other_pairs})
-                agreed, compared = agreed + same, compared + same + opposite
-    if compared == 0:
-        raise DataError(
-            "no two labellers ordered the same pair of completions",
-            "Agreement needs prompts that at least two labellers ranked.",
-        )
-    return agreed / compared

@@ -33,10 +33,10 @@ def resampled_sums(
     Args:
         tables: The cluster of each row, no cluster twice in a table, and [rows, columns].
         num_clusters: As many are drawn each time; fewer than two give no resamples.
-        num_resamples: How often.
+        num_resamples: How often; 0 for no intervals.
         seed: The sums depend on it and the arguments alone.
     """
-    if num_clusters < 2:
+    if num_clusters < 2 or num_resamples == 0:
         return [np.empty((0, table.shape[1])) for _, table in tables]
     generator = np.random.default_rng(seed)
     step = max(1, _CHUNK // num_clusters)

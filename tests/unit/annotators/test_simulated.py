@@ -7,24 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from heedful.annotators.expectations import words_of
-from heedful.annotators.simulated import pairwise_agreement, simulated_team
+from heedful.annotators.simulated import simulated_team
 from heedful.core.errors import DataError
 from heedful.core.protocols import Annotator
-from heedful.core.records import Completion, Prompt, Ranking
+from heedful.core.records import Completion, Prompt
+from heedful.labelling.agreement import agreement_of
 
 MakePrompt = Callable[..., Prompt]
 Sampled = list[tuple[Prompt, list[Completion]]]
-
-
-def ranking(labeller: str, ranks: tuple[int, ...], prompt: str = "p") -> Ranking:
-    return Ranking(
-        id=f"{labeller}-{prompt}",
-        prompt_id=prompt,
-        completion_ids=tuple("abc"[: len(ranks)]),
-        ranks=ranks,
-        labeller_id=labeller,
-        made_by="simulated",
-    )
 
 
 def test_the_team_is_a_team() -> None:
@@ -111,19 +101,6 @@ def test_too_small_a_team_is_refused() -> None:
         simulated_team(size=2)
 
 
-def test_agreement_by_hand() -> None:
-    assert pairwise_agreement([ranking("x", (1, 2, 3)), ranking("y", (1, 2, 3))]) == 1.0
-    assert pairwise_agreement([ranking("x", (1, 2)), ranking("y", (2, 1))]) == 0.0
-    # y ties a with b: that pair is left out; of the other two, one is alike
-    assert pairwise_agreement([ranking("x", (1, 3, 2)), ranking("y", (2, 2, 1))]) == 0.5
-    assert pairwise_agreement([ranking("x", (1, 2, 3)), ranking("y", (1, 3, 2))]) == 2 / 3
-
-
-def test_agreement_needs_two_labellers_on_one_prompt() -> None:
-    with pytest.raises(DataError, match="no two labellers"):
-        pairwise_agreement([ranking("x", (1, 2)), ranking("x", (1, 2)), ranking("y", (1, 2), "q")])
-
-
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_team_agrees_about_as_often_as_the_papers_labellers(
     sampled: Sampled, seed: int
@@ -134,7 +111,9 @@ def test_the_team_agrees_about_as_often_as_the_papers_labellers(
         for prompt, group in sampled
         for member in simulated_team(seed)
     ]
-    assert 0.70 < pairwise_agreement(rankings) < 0.76
+    agreement = agreement_of(rankings, ties="strict").pairwise
+    assert agreement is not None
+    assert 0.70 < agreement.value < 0.76
 
 
 def test_length_alone_does_not_explain_the_rankings(sampled: Sampled) -> None:
