@@ -1,7 +1,5 @@
 """The report in a real Chromium: no request, no sideways scrolling, colours that follow."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,8 @@ from fakes.quickstart_folder import write_quickstart_folder, write_reward_run
 from heedful.reports.data_page import build_data_report
 from heedful.reports.page import build_report
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 pytestmark = pytest.mark.browser
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTHS = (390, 768, 1280)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if executable is None:
-        pytest.skip("no Chromium on PATH")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=["quickstart", "reward run", "data room"])
