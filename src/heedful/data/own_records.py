@@ -48,7 +48,7 @@ def read_demonstrations(
     """The demonstrations of a folder or stream, and its prompts."""
     if is_stream(path):
         streamed = read_stream(path, on_bad_row)
-        file, found = path, _unique(streamed.demonstrations, path)
+        file, found = path, _some(streamed.demonstrations, path, "demonstrations")
         prompts = _unique(streamed.prompts, path)
     else:
         folder = path if path.is_dir() else path.parent
@@ -70,7 +70,7 @@ def read_rankings(
         prompts = _unique(streamed.prompts, path)
         file_of = {Completion: path, Ranking: path}
         completions = _unique(streamed.completions, path)
-        rankings = _unique(streamed.rankings, path)
+        rankings = _some(streamed.rankings, path, "rankings")
     else:
         folder = path if path.is_dir() else path.parent
         prompts = read_prompts(_file(folder, "prompts"), on_bad_row)
@@ -104,6 +104,13 @@ def _file(folder: Path, name: str) -> Path:
         f"A folder of records holds {name}.jsonl (or .jsonl.gz, .parquet); to read another "
         "format, name the file itself.",
     )
+
+
+def _some(records: list[R], path: Path, name: str) -> list[R]:
+    """The records of a stream, which may hold any kinds but should hold these."""
+    if not records:
+        raise DataError(f"{path}: holds no {name}", "Check that this is the stream you meant.")
+    return _unique(records, path)
 
 
 def _unique(records: Iterable[R], file: Path) -> list[R]:
