@@ -7,6 +7,7 @@ role may do what is `heedful.labelling.guards`'.
 import re
 import unicodedata
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -287,7 +288,7 @@ def _record(
     by: str | None,
     action: str,
     account_id: str,
-    detail: dict[str, object],
+    detail: dict[str, Any],
     now: datetime | None,
 ) -> None:
     audit.record(

@@ -1,0 +1,17 @@
+"""The modules whose `router` makes up the application, in the order in which paths are tried."""
+
+MODULES = (
+    "access_pages",
+    "work_pages",
+    "project_pages",
+    "batch_pages",
+    "people_pages",
+    "instruction_pages",
+    "question_pages",
+    "prompt_pages",
+    "export_pages",
+    "audit_pages",
+    "quality_pages",
+    "review_pages",
+    "api",
+)
