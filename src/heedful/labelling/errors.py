@@ -24,7 +24,7 @@ from heedful.core.errors import (
     StoreUnavailableError,
 )
 from heedful.labelling.guards import NotFoundError, SignInNeededError, Viewer
-from heedful.labelling.rendering import fields_of, page
+from heedful.labelling.rendering import fields_of, render
 from heedful.labelling.request_paths import is_api, local_path
 
 STATUS_OF: dict[type[HeedfulError], int] = {
@@ -77,19 +77,18 @@ def answer(
     if wants_json(request):
         content = {"error": title, "detail": detail, "hint": hint, "request_id": request_id}
         return JSONResponse({**content, **more}, status_code=status)
+    # Not looked up: the database may be what is out of order.
     viewer = getattr(request.state, "viewer", None)
-    return page(
-        request,
-        "access/error.html",
-        viewer=viewer if isinstance(viewer, Viewer) else None,
-        status=status,
-        title=title,
-        detail=detail,
-        hint=hint,
-        fields=more.get("fields", {}),
-        request_id=request_id,
-        error_status=status,
-    )
+    context = {
+        "title": title,
+        "detail": detail,
+        "hint": hint,
+        "fields": more.get("fields", {}),
+        "request_id": request_id,
+        "error_status": status,
+    }
+    known = viewer if isinstance(viewer, Viewer) else None
+    return render(request, "access/error.html", known, status, context)
 
 
 def wants_json(request: Request) -> bool:

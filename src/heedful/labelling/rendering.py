@@ -32,6 +32,7 @@ from heedful.labelling.request_paths import local_path
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+NOTHING = "\N{EN DASH}"
 _DEEPEST_HEADING = 6
 _KINDS = {"text-align:left": "left", "text-align:right": "right", "text-align:center": "centre"}
 
@@ -53,12 +54,22 @@ def page(
     Args:
         template: Its path below templates/, such as `work/home.html`.
     """
-    viewer = viewer or find_viewer(request)
-    messages = [*read_messages(request), *context.pop("messages", ())]
+    return render(request, template, viewer or find_viewer(request), status, context)
+
+
+def render(
+    request: Request,
+    template: str,
+    viewer: Viewer | None,
+    status: int,
+    context: Mapping[str, Any],
+) -> HTMLResponse:
+    """A page for a viewer who is known, or known to be nobody; asks no database."""
+    messages = [*read_messages(request), *context.get("messages", ())]
     text = (
         templates()
         .get_template(template)
-        .render({"request": request, "viewer": viewer, "messages": messages, **context})
+        .render({**context, "request": request, "viewer": viewer, "messages": messages})
     )
     response = HTMLResponse(text, status_code=status)
     if read_messages(request):
@@ -112,7 +123,7 @@ def markdown(text: str, heading_level: int = 2) -> Markup:
         heading_level: What `#` becomes, so that a page keeps its one first heading.
     """
     rendered = _markdown_parser().render(text, {"heading_level": heading_level})
-    return Markup(rendered)  # noqa: S704 - tags are the parser's own
+    return Markup(rendered)
 
 
 def ago(when: datetime | None, now: datetime | None = None) -> str:
@@ -132,13 +143,13 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
 
 def moment(when: datetime | None) -> str:
     """A moment in UTC, to the minute."""
-    return "–" if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return NOTHING if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def duration(value: float | timedelta | None) -> str:
     """A time span in its two largest units: `1 h 05 min`, `2 min 10 s`, `8 s`."""
     if value is None:
-        return "–"
+        return NOTHING
     seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
     if seconds >= 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
@@ -149,12 +160,12 @@ def duration(value: float | timedelta | None) -> str:
 
 def money(amount: float | None, currency: str = "EUR") -> str:
     """An amount with its currency, `12.50 EUR`."""
-    return "–" if amount is None else f"{amount:,.2f} {currency}"
+    return NOTHING if amount is None else f"{amount:,.2f} {currency}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of one as a percentage, `72.6 %`."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    return NOTHING if share is None else f"{100 * share:.{digits}f} %"
 
 
 @cache
