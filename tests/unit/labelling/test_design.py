@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from heedful.labelling.rendering import templates
 from heedful.reports.palette import PAGE
 
 FOLDER = Path(__file__).parents[3] / "src" / "heedful" / "labelling"
@@ -19,7 +19,7 @@ COLOURS = {
 }
 # Every pair of colours in which text is set: ink on ground.
 TEXTS = (
-    *((ink, ground) for ink in ("ink", "muted", "link") for ground in ("paper", "surface", "sunken")),
+    *((ink, at) for ink in ("ink", "muted", "link") for at in ("paper", "surface", "sunken")),
     *((f"{kind}-ink", kind) for kind in ("badge", "good", "bad", "info")),
     ("ink", "chosen"), ("link", "chosen"), ("muted", "chosen"),
     ("on-link", "link"), ("on-link", "link-deep"), ("link-deep", "paper"), ("link-deep", "sunken"),
@@ -55,11 +55,8 @@ def test_the_colours_are_those_of_the_reports() -> None:
 
 def test_vendored_files_are_as_published() -> None:
     vendor = FOLDER / "static" / "vendor"
-    listed = dict(
-        re.findall(
-            r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (vendor / "README.md").read_text(), re.M
-        )
-    )
+    readme = (vendor / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", readme, re.MULTILINE))
     found = {
         path.relative_to(vendor).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in vendor.rglob("*")
@@ -84,16 +81,6 @@ def test_nothing_inline_and_nothing_external_in_templates() -> None:
     assert re.findall(r"url\((?!#)", CSS) == []
 
 
-def environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def rendered(body: str, role: str = "researcher", path: str = "/projects/p1/batches") -> str:
     account = SimpleNamespace(role=role, name="Ada <b>", preferences={"theme": "dark"})
     source = (
@@ -104,7 +91,7 @@ def rendered(body: str, role: str = "researcher", path: str = "/projects/p1/batc
         f" definitions, crumbs, bars, stacked, line, intervals, diff %}}{body}{{% endblock %}}"
     )
     return (
-        environment()
+        templates()
         .from_string(source)
         .render(
             viewer=SimpleNamespace(account=account, csrf="tok<en"),
@@ -143,7 +130,7 @@ def test_the_header_knows_the_role(role: str, seen: set[str], unseen: set[str]) 
 
 def test_somebody_signed_out_gets_no_navigation() -> None:
     source = '{% extends "base.html" %}{% block main %}<h1>Sign in</h1>{% endblock %}'
-    html = environment().from_string(source).render(viewer=None)
+    html = templates().from_string(source).render(viewer=None)
     assert "<nav" not in html
     assert "Skip to the content" in html
 
@@ -171,7 +158,7 @@ def test_controls_are_joined_to_their_labels_helps_and_errors() -> None:
 def test_parts_render_with_nothing_in_them_and_with_something() -> None:
     html = rendered(
         '{{ bars([], "None") }}{{ line([], "None") }}{{ stacked([], "None") }}{{ progress(0, 0) }}'
-        '{{ empty("No batches") }}{{ time(none) }}{{ time(now, "day") }}{{ pagination(1, 1, "/x") }}'
+        '{{ empty("No batches") }}{{ time(none) }}{{ time(now, "day") }}{{ pagination(1, 1, "/") }}'
         '{{ bars([("a", 1.0, "1")], "Some") }}{{ line([("Mon", 2)], "Some") }}'
         '{{ intervals([("a", 0.7, 0.6, 0.8, "70"), ("b", none, none, none, "-")], "I", 0.5, 1) }}'
         '{{ diff([("add", "<new>"), ("remove", "old"), ("same", "kept")]) }}'
