@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError, DraftConflictError
 from heedful.store.columns import utc_now
-from heedful.store.slots import acting, must_have_seen, submission_of
+from heedful.store.slots import acting, assignment, must_be_unsubmitted
 from heedful.store.tables import DraftRow
 
 MOST_BYTES = 1_000_000
@@ -37,9 +37,7 @@ def save_draft(
     if size > MOST_BYTES:
         raise DataError(f"the draft has {size} bytes", f"Shorten it to at most {MOST_BYTES} bytes.")
     acting(session, account_id)
-    must_have_seen(session, account_id, item_id)
-    if submission_of(session, account_id, item_id) is not None:
-        raise DataError("You have already submitted this item", "Go on with the next one.")
+    must_be_unsubmitted(assignment(session, account_id, item_id))
     draft = session.get(DraftRow, (item_id, account_id), populate_existing=True)
     if draft is None:
         draft = DraftRow(item_id=item_id, account_id=account_id, revision=0, body={})

@@ -1,18 +1,30 @@
 """Which items a labeller may be given: the one place that says so.
 
 `open_batches` looks at the labeller's place in the project, `eligible_slots` at each item;
-`is_free` and `has_expired` at whether a slot can be had. Taking one is
+`IS_FREE` and `HAS_EXPIRED` at whether a slot can be had. Taking one is
 `heedful.store.slots`'.
+
+The queries are built once and filled in by name: building them costs more than running them.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
-from heedful.store.columns import MemberStage, Purpose
+from heedful.store.columns import MemberStage, Purpose, UtcDateTime
 from heedful.store.tables import (
     AccountRow,
     BatchRow,
@@ -30,15 +42,13 @@ _PURPOSES: dict[MemberStage, tuple[Purpose, ...]] = {
     "practice": ("practice",),
     "working": ("training", "evaluation"),
 }
+IS_FREE = SlotRow.state == "free"
+HAS_EXPIRED = and_(
+    SlotRow.state == "leased", SlotRow.lease_expires_at <= bindparam("now", type_=UtcDateTime())
+)
 
 
-def open_batches(
-    session: Session,
-    account: AccountRow,
-    *,
-    project_id: str | None = None,
-    batch_id: str | None = None,
-) -> Sequence[BatchRow]:
+def open_batches(session: Session, account: AccountRow) -> Sequence[BatchRow]:
     """The batches an account may work in, the most urgent first.
 
     A labeller's stage must fit the purpose. Reviewers, researchers and admins who are
@@ -46,36 +56,49 @@ def open_batches(
     labellers may not. Held-out members get nothing but evaluations, whatever their stage.
     Paused and excluded ones get nothing.
     """
-    by_stage: ColumnElement[bool] = or_(
-        *(
+    query = _batches_open_to(is_labeller=account.role == "labeller")
+    return session.scalars(query, {"me": account.id}).all()
+
+
+def eligible_slots(session: Session, account: AccountRow, batch: BatchRow) -> Select[SlotRow]:
+    """The slots of a batch whose items this labeller may do; whether they are free is apart.
+
+    The query wants the parameters `me` and `batch`.
+    """
+    return _eligible(
+        is_sqlite=session.get_bind().dialect.name == "sqlite",
+        adjudicates=batch.kind == "adjudication",
+        avoids_sensitive=account.avoids_sensitive,
+    )
+
+
+@cache
+def _batches_open_to(*, is_labeller: bool) -> Select[BatchRow]:
+    if is_labeller:
+        by_stage = (
             and_(MemberRow.stage == stage, BatchRow.purpose.in_(purposes))
             for stage, purposes in _PURPOSES.items()
         )
-    )
-    if account.role == "labeller":
-        fits = and_(or_(MemberRow.held_out, by_stage), BatchRow.kind != "adjudication")
+        fits = and_(or_(MemberRow.held_out, *by_stage), BatchRow.kind != "adjudication")
     else:
         fits = or_(BatchRow.kind == "adjudication", BatchRow.purpose.in_(_PURPOSES["working"]))
-    query = (
+    return (
         select(BatchRow)
         .join(MemberRow, MemberRow.project_id == BatchRow.project_id)
         .where(
-            MemberRow.account_id == account.id,
+            MemberRow.account_id == bindparam("me"),
             MemberRow.stage.not_in(("paused", "excluded")),
             BatchRow.state == "open",
             fits,
             or_(~MemberRow.held_out, BatchRow.purpose == "evaluation"),
-            BatchRow.project_id == project_id if project_id is not None else true(),
-            BatchRow.id == batch_id if batch_id is not None else true(),
         )
         .order_by(BatchRow.priority.desc(), BatchRow.created_at, BatchRow.id)
     )
-    return session.scalars(query).all()
 
 
-def eligible_slots(session: Session, account: AccountRow, batch: BatchRow) -> Select[SlotRow]:
-    """The slots of a batch whose items this labeller may do; whether they are free is apart."""
-    me = account.id
+@cache
+def _eligible(*, is_sqlite: bool, adjudicates: bool, avoids_sensitive: bool) -> Select[SlotRow]:
+    me: BindParameter[str] = bindparam("me")
     own = aliased(SlotRow)
     seen = or_(
         exists().where(SkipRow.item_id == SlotRow.item_id, SkipRow.account_id == me),
@@ -85,22 +108,22 @@ def eligible_slots(session: Session, account: AccountRow, batch: BatchRow) -> Se
     own_text = exists().where(
         CompletionRow.author_id == me,
         CompletionRow.prompt_id == ItemRow.prompt_id,
-        _holds(session, ItemRow.completion_ids, CompletionRow.id),
+        _holds(ItemRow.completion_ids, CompletionRow.id, is_sqlite=is_sqlite),
     )
     query = (
         select(SlotRow)
         .join(ItemRow, ItemRow.id == SlotRow.item_id)
         .outerjoin(PromptRow, PromptRow.id == ItemRow.prompt_id)
         .where(
-            SlotRow.batch_id == batch.id,
+            SlotRow.batch_id == bindparam("batch"),
             ~seen,
             or_(PromptRow.author_id.is_(None), PromptRow.author_id != me),
             ~own_text,
         )
     )
-    if account.avoids_sensitive:
+    if avoids_sensitive:
         query = query.where(~ItemRow.sensitive)
-    if batch.kind == "adjudication":
+    if adjudicates:
         query = query.where(
             ~exists().where(
                 SubmissionRow.item_id == ItemRow.adjudicates, SubmissionRow.account_id == me
@@ -109,20 +132,10 @@ def eligible_slots(session: Session, account: AccountRow, batch: BatchRow) -> Se
     return query
 
 
-def _holds(session: Session, ids: Any, wanted: Any) -> ColumnElement[bool]:
+def _holds(ids: Any, wanted: Any, *, is_sqlite: bool) -> ColumnElement[bool]:
     """Whether a JSON list of ids has one; the databases spell this differently."""
-    if session.get_bind().dialect.name == "sqlite":
+    if is_sqlite:
         element = func.json_each(ids).table_valued("value")
         return exists(select(1).select_from(element).where(element.c.value == wanted))
     contains: ColumnElement[bool] = ids.op("?")(wanted)
     return contains
-
-
-def is_free() -> ColumnElement[bool]:
-    """Nobody holds the slot."""
-    return SlotRow.state == "free"
-
-
-def has_expired(now: datetime) -> ColumnElement[bool]:
-    """Somebody holds the slot, but no longer has a right to it."""
-    return and_(SlotRow.state == "leased", SlotRow.lease_expires_at <= now)

@@ -22,18 +22,10 @@ from heedful.store.contents import add_prompts
 from heedful.store.label_checks import Answer, check_answer
 from heedful.store.projects import set_stage
 from heedful.store.secret_tokens import token_hash
-from heedful.store.slots import (
-    acting,
-    held_slot,
-    must_have_seen,
-    spare_slot,
-    submission_of,
-)
+from heedful.store.slots import Assignment, acting, assignment, held_slot, spare_slot
 from heedful.store.tables import (
-    BatchRow,
     DemonstrationRow,
     DraftRow,
-    ItemRow,
     MemberRow,
     PresentationRow,
     RankingRow,
@@ -88,22 +80,19 @@ def submit(
     """
     account = acting(session, account_id)
     now = now or utc_now()
-    first = submission_of(session, account_id, item_id)
-    if first is not None:
-        return _first_result(first, answer)
-    must_have_seen(session, account_id, item_id)
-    item = session.get_one(ItemRow, item_id)
-    batch = session.get_one(BatchRow, item.batch_id)
+    assigned = assignment(session, account_id, item_id)
+    batch, shown = assigned.batch, assigned.shown
+    if assigned.submission is not None:
+        return _first_result(assigned.submission, answer)
     if made_by != account.made_by:
         raise DataError(
             f"account {account.login} makes labels by {account.made_by}, not by {made_by}",
             "Submit under the account of whoever made the label.",
         )
-    shown = session.get(PresentationRow, (item_id, account_id))
-    check_answer(item, batch, shown, answer, labeller_id=account_id, made_by=made_by)
+    check_answer(assigned.item, batch, shown, answer, labeller_id=account_id, made_by=made_by)
     own = held_slot(session, account_id, item_id)
     elsewhere = bool(own and token and own.lease_token_hash != token_hash(token))
-    slot = own or _late_slot(session, account_id, item, batch, now)
+    slot = own or _late_slot(session, account_id, assigned, now)
     submission = SubmissionRow(
         id=new_id("submission"),
         project_id=batch.project_id,
@@ -214,13 +203,13 @@ def _status(row: SubmissionRow) -> SubmissionStatus:
 
 
 def _late_slot(
-    session: Session, account_id: str, item: ItemRow, batch: BatchRow, now: datetime
+    session: Session, account_id: str, assigned: Assignment, now: datetime
 ) -> SlotRow | None:
     """A slot for work whose lease was lost; none for somebody who was excluded meanwhile."""
-    member = session.get(MemberRow, (batch.project_id, account_id))
+    member = session.get(MemberRow, (assigned.batch.project_id, account_id))
     if member is None or member.stage == "excluded":
         return None
-    return spare_slot(session, item.id, now)
+    return spare_slot(session, assigned.item.id, now)
 
 
 def _seconds(

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError
 from heedful.store.columns import utc_now
-from heedful.store.slots import acting, must_have_seen
-from heedful.store.tables import BatchRow, CompletionRow, ItemRow, PresentationRow
+from heedful.store.slots import acting, assignment
+from heedful.store.tables import CompletionRow, PresentationRow
 
 
 def present(
@@ -38,15 +38,16 @@ def present(
     if known is not None:
         return known
     acting(session, account_id)
-    known = session.get(PresentationRow, (item_id, account_id))
-    if known is not None:
-        return known
-    must_have_seen(session, account_id, item_id)
-    item = session.get_one(ItemRow, item_id)
-    found = select(CompletionRow.id, CompletionRow.record["text"].as_string()).where(
-        CompletionRow.id.in_(item.completion_ids)
+    assigned = assignment(session, account_id, item_id)
+    if assigned.shown is not None:
+        return assigned.shown
+    item = assigned.item
+    found = session.execute(
+        select(CompletionRow.id, CompletionRow.record["text"].as_string()).where(
+            CompletionRow.id.in_(item.completion_ids)
+        )
     )
-    texts: dict[str, str] = dict(session.execute(found).tuples().all())
+    texts = {row[0]: str(row[1]) for row in found}
     missing = set(item.completion_ids) - set(texts)
     if missing:
         raise DataError(
@@ -59,7 +60,7 @@ def present(
         item_id=item_id,
         account_id=account_id,
         cards=cards,
-        instructions_id=session.get_one(BatchRow, item.batch_id).instructions_id,
+        instructions_id=assigned.batch.instructions_id,
         opened_at=now or utc_now(),
         active_seconds=0.0,
     )

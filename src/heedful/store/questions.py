@@ -10,8 +10,8 @@ from heedful.core.errors import DataError
 from heedful.core.records import new_id
 from heedful.store import audit
 from heedful.store.columns import utc_now
-from heedful.store.slots import acting, must_have_seen
-from heedful.store.tables import BatchRow, ItemRow, QuestionRow
+from heedful.store.slots import acting, assignment
+from heedful.store.tables import QuestionRow
 
 MOST_CHARACTERS = 5000
 
@@ -22,11 +22,10 @@ def ask(
     """Ask about an item that was given to this labeller."""
     text = _checked(text)
     acting(session, account_id)
-    must_have_seen(session, account_id, item_id)
-    item = session.get_one(ItemRow, item_id)
+    assigned = assignment(session, account_id, item_id)
     question = QuestionRow(
         id=new_id("question"),
-        project_id=session.get_one(BatchRow, item.batch_id).project_id,
+        project_id=assigned.batch.project_id,
         item_id=item_id,
         account_id=account_id,
         text=text,

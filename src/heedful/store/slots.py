@@ -8,14 +8,15 @@ labeller hands in is `heedful.store.labels`'.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar, get_args
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError, LeaseLostError, NotAllowedError
 from heedful.store.columns import utc_now
-from heedful.store.eligibility import eligible_slots, has_expired, is_free, open_batches
+from heedful.store.eligibility import HAS_EXPIRED, IS_FREE, eligible_slots, open_batches
 from heedful.store.secret_tokens import new_token, token_hash
 from heedful.store.tables import (
     AccountRow,
@@ -55,6 +56,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """An item that was given to a labeller, how they saw it, and what they handed in."""
+
+    item: ItemRow
+    batch: BatchRow
+    shown: PresentationRow | None
+    submission: SubmissionRow | None
+
+
+@dataclass(frozen=True, slots=True)
 class Remaining:
     """How many items of a batch one labeller could still do."""
 
@@ -71,8 +82,7 @@ def acting(session: Session, account_id: str) -> AccountRow:
     Raises:
         NotAllowedError: It is suspended.
     """
-    query = select(AccountRow).where(AccountRow.id == account_id)
-    account = session.scalar(_locked(query, AccountRow))
+    account = session.scalar(_ACTING, {"me": account_id})
     if account is None:
         raise DataError(f"there is no account {account_id}", "Sign in again.")
     if account.state != "active":
@@ -91,10 +101,12 @@ def claim_next(
     """The next slot for this labeller, of the batch of the highest priority; None: no work."""
     account = acting(session, account_id)
     now = now or utc_now()
-    for batch in open_batches(session, account, project_id=project_id, batch_id=batch_id):
-        slot = _take(session, eligible_slots(session, account, batch), now)
-        if slot is not None:
-            return _lease(slot, batch, account_id, now)
+    for batch in open_batches(session, account):
+        if batch_id in (None, batch.id) and project_id in (None, batch.project_id):
+            query = eligible_slots(session, account, batch)
+            slot = _take(session, query, me=account_id, batch=batch.id, now=now)
+            if slot is not None:
+                return _lease(slot, batch, account_id, now)
     return None
 
 
@@ -110,12 +122,12 @@ def reopen(
     slot = held_slot(session, account_id, item_id)
     if slot is not None:
         return _lease(slot, session.get_one(BatchRow, item.batch_id), account_id, now)
-    for batch in open_batches(session, account, batch_id=item.batch_id):
-        slot = _take(
-            session, eligible_slots(session, account, batch).where(SlotRow.item_id == item_id), now
-        )
-        if slot is not None:
-            return _lease(slot, batch, account_id, now)
+    for batch in open_batches(session, account):
+        if batch.id == item.batch_id:
+            query = _of_item(eligible_slots(session, account, batch))
+            slot = _take(session, query, me=account_id, batch=batch.id, item=item_id, now=now)
+            if slot is not None:
+                return _lease(slot, batch, account_id, now)
     return None
 
 
@@ -175,11 +187,9 @@ def skip(
     if len(note) > _MOST_NOTE:
         raise DataError(f"the note has {len(note)} characters", f"Use at most {_MOST_NOTE}.")
     acting(session, account_id)
-    must_have_seen(session, account_id, item_id)
     if session.get(SkipRow, (item_id, account_id)) is not None:
         return
-    if submission_of(session, account_id, item_id) is not None:
-        raise DataError("You have already submitted this item", "Go on with the next one.")
+    must_be_unsubmitted(assignment(session, account_id, item_id))
     slot = held_slot(session, account_id, item_id)
     if slot is not None:
         _free(slot)
@@ -218,9 +228,11 @@ def remaining(
         return []
     now = now or utc_now()
     counts = []
-    for batch in open_batches(session, account, project_id=project_id):
-        query = eligible_slots(session, account, batch).where(or_(is_free(), has_expired(now)))
-        items = session.scalar(query.with_only_columns(func.count(SlotRow.item_id.distinct())))
+    for batch in open_batches(session, account):
+        if project_id not in (None, batch.project_id):
+            continue
+        query = _count_items(eligible_slots(session, account, batch))
+        items = session.scalar(query, {"me": account_id, "batch": batch.id, "now": now})
         if items:
             counts.append(Remaining(batch.project_id, batch.id, batch.kind, batch.purpose, items))
     return counts
@@ -228,48 +240,40 @@ def remaining(
 
 def held_slot(session: Session, account_id: str, item_id: str) -> SlotRow | None:
     """The slot of this item that is leased to this labeller, expired or not; locked."""
-    query = select(SlotRow).where(
-        SlotRow.item_id == item_id, SlotRow.labeller_id == account_id, SlotRow.state == "leased"
-    )
-    return session.scalar(_locked(query, SlotRow))
+    return session.scalar(_HELD, {"me": account_id, "item": item_id})
 
 
 def spare_slot(session: Session, item_id: str, now: datetime) -> SlotRow | None:
     """A slot of this item that nobody holds; locked."""
-    query = select(SlotRow).where(SlotRow.item_id == item_id)
-    return _take(session, query, now)
+    return _take(session, _OF_ITEM, item=item_id, now=now)
 
 
-def submission_of(session: Session, account_id: str, item_id: str) -> SubmissionRow | None:
-    """What this labeller handed in for this item, or None."""
-    return session.scalar(
-        select(SubmissionRow).where(
-            SubmissionRow.item_id == item_id, SubmissionRow.account_id == account_id
-        )
-    )
-
-
-def must_have_seen(session: Session, account_id: str, item_id: str) -> None:
-    """Refuse what concerns an item that this labeller was never given.
+def assignment(session: Session, account_id: str, item_id: str) -> Assignment:
+    """What a labeller and an item have to do with each other.
 
     Raises:
-        NotAllowedError: They neither have a slot of it nor ever opened it.
+        NotAllowedError: Nothing: they neither have a slot of it nor ever opened it.
     """
-    if session.get(PresentationRow, (item_id, account_id)) is not None:
-        return
-    has_slot = exists().where(SlotRow.item_id == item_id, SlotRow.labeller_id == account_id)
-    if not session.scalar(select(has_slot)):
+    found = session.execute(_ASSIGNMENT, {"me": account_id, "item": item_id}).first()
+    if found is None or not (found.has_slot or found.PresentationRow or found.SubmissionRow):
         raise NotAllowedError("This item was not given to you", "Take the next one from your list.")
+    return Assignment(found.ItemRow, found.BatchRow, found.PresentationRow, found.SubmissionRow)
 
 
-def _take(session: Session, query: Select[SlotRow], now: datetime) -> SlotRow | None:
-    """The first slot nobody holds, locked: of expired leases, which are few, then of free ones.
+def must_be_unsubmitted(assigned: Assignment) -> None:
+    """Refuse what comes too late.
 
-    Two queries, since each reads one range of the index; an OR would sort the batch.
+    Raises:
+        DataError: The labeller has handed this item in.
     """
-    for condition in (has_expired(now), is_free()):
-        first = query.where(condition).order_by(SlotRow.place, SlotRow.n).limit(1)
-        slot = session.scalar(_locked(first, SlotRow, skip_locked=True))
+    if assigned.submission is not None:
+        raise DataError("You have already submitted this item", "Go on with the next one.")
+
+
+def _take(session: Session, query: Select[SlotRow], **parameters: Any) -> SlotRow | None:
+    """The first slot that nobody holds, locked: of expired leases, then of free ones."""
+    for first in _first_of(query):
+        slot = session.scalar(first, parameters)
         if slot is not None:
             return slot
     return None
@@ -296,3 +300,56 @@ def _locked(query: Select[Row], table: type[Row], *, skip_locked: bool = False) 
     """
     locked = query.with_for_update(key_share=True, of=table, skip_locked=skip_locked)
     return locked.execution_options(populate_existing=True)
+
+
+@cache
+def _first_of(query: Select[SlotRow]) -> tuple[Select[SlotRow], ...]:
+    """Two queries, since each reads one range of the index; an OR would sort the batch."""
+    return tuple(
+        _locked(
+            query.where(condition).order_by(SlotRow.place, SlotRow.n).limit(1),
+            SlotRow,
+            skip_locked=True,
+        )
+        for condition in (HAS_EXPIRED, IS_FREE)
+    )
+
+
+@cache
+def _of_item(query: Select[SlotRow]) -> Select[SlotRow]:
+    return query.where(SlotRow.item_id == bindparam("item"))
+
+
+@cache
+def _count_items(query: Select[SlotRow]) -> Select[int]:
+    can_be_had = query.where(or_(IS_FREE, HAS_EXPIRED))
+    return can_be_had.with_only_columns(func.count(SlotRow.item_id.distinct()))
+
+
+_ACTING = _locked(select(AccountRow).where(AccountRow.id == bindparam("me")), AccountRow)
+_OF_ITEM = _of_item(select(SlotRow))
+_HELD = _locked(
+    _OF_ITEM.where(SlotRow.labeller_id == bindparam("me"), SlotRow.state == "leased"), SlotRow
+)
+
+
+def _mine(table: type[PresentationRow] | type[SubmissionRow]) -> ColumnElement[bool]:
+    return and_(table.item_id == ItemRow.id, table.account_id == bindparam("me"))
+
+
+_ASSIGNMENT = (
+    select(
+        ItemRow,
+        BatchRow,
+        PresentationRow,
+        SubmissionRow,
+        exists()
+        .where(SlotRow.item_id == ItemRow.id, SlotRow.labeller_id == bindparam("me"))
+        .label("has_slot"),
+    )
+    .join(BatchRow, BatchRow.id == ItemRow.batch_id)
+    .outerjoin(PresentationRow, _mine(PresentationRow))
+    .outerjoin(SubmissionRow, _mine(SubmissionRow))
+    .where(ItemRow.id == bindparam("item"))
+    .execution_options(populate_existing=True)
+)
