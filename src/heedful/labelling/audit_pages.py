@@ -1,0 +1,5 @@
+"""Pages of the audit log."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Pages of batches, items and submissions."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Pages that download labels."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Pages of the versions of the instructions."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Pages of labellers, accounts and invites."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

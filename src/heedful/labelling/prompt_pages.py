@@ -1,0 +1,5 @@
+"""Pages of prompts and their import."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Pages of labellers' questions."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
