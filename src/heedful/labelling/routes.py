@@ -2,6 +2,7 @@
 
 MODULES = (
     "access_pages",
+    "settings_pages",
     "work_pages",
     "project_pages",
     "batch_pages",
