@@ -122,7 +122,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -354,7 +354,7 @@ def _json_kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut; Windows cannot and need not."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

@@ -150,7 +150,9 @@ def set_state(
                 "Say why the batch is closed all the same.",
             )
     before, batch.state = batch.state, state
+    now = now or utc_now()
     batch.closed_reason = reason.strip() if state == "closed" else ""
+    batch.closed_at = now if state == "closed" else None
     audit.record(
         session,
         account_id=by,

@@ -51,8 +51,12 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The URL without its password, for messages."""
-        return self.url.render_as_string(hide_password=True)
+        """The file, or the URL without password and options; for messages."""
+        if self.path is not None:
+            return str(self.path)
+        # An option may be a password too.
+        shown = self.url.set(drivername="postgresql", query={})
+        return shown.render_as_string(hide_password=True)
 
     @property
     def path(self) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from heedful.core.records import MadeBy
 from heedful.store.columns import Base, SubmissionStatus, one_of
 
 
@@ -33,6 +34,7 @@ class SubmissionRow(Base):
         Index("ix_submissions_project_at", "project_id", "submitted_at"),
         Index("ix_submissions_account_at", "account_id", "submitted_at"),
         one_of("status", SubmissionStatus),
+        one_of("made_by", MadeBy),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from heedful.core.records import MadeBy
 from heedful.store.columns import AccountState, Base, MemberStage, Role, one_of
 
 
@@ -26,7 +27,11 @@ class AccountRow(Base):
     """
 
     __tablename__ = "accounts"
-    __table_args__ = (one_of("role", Role), one_of("state", AccountState))
+    __table_args__ = (
+        one_of("role", Role),
+        one_of("state", AccountState),
+        one_of("made_by", MadeBy),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     login: Mapped[str] = mapped_column(unique=True)
@@ -53,9 +58,7 @@ class MemberRow(Base):
     __table_args__ = (one_of("stage", MemberStage),)
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
-    account_id: Mapped[str] = mapped_column(
-        ForeignKey("accounts.id"), primary_key=True, index=True
-    )
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
     stage: Mapped[str]
     held_out: Mapped[bool] = mapped_column(default=False)
     joined_at: Mapped[datetime]

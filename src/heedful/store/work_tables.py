@@ -103,6 +103,7 @@ class BatchRow(Base):
         priority: Higher goes first.
         baseline: checkpoint_id that an evaluation compares with.
         closed_reason: Why it was closed with work left.
+        closed_at: When it was closed last; None while it is not closed.
     """
 
     __tablename__ = "batches"
@@ -127,6 +128,7 @@ class BatchRow(Base):
     lease_seconds: Mapped[int] = mapped_column(default=1800)
     baseline: Mapped[str | None]
     closed_reason: Mapped[str] = mapped_column(default="")
+    closed_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime]
 
@@ -197,9 +199,7 @@ class SkipRow(Base):
     __tablename__ = "skips"
 
     item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
-    account_id: Mapped[str] = mapped_column(
-        ForeignKey("accounts.id"), primary_key=True, index=True
-    )
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
     reason: Mapped[str]
     note: Mapped[str] = mapped_column(default="")
     at: Mapped[datetime]
@@ -218,9 +218,7 @@ class PresentationRow(Base):
     __tablename__ = "presentations"
 
     item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
-    account_id: Mapped[str] = mapped_column(
-        ForeignKey("accounts.id"), primary_key=True, index=True
-    )
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
     cards: Mapped[list[Any]] = mapped_column(default=list)
     instructions_id: Mapped[str] = mapped_column(ForeignKey("instructions.id"))
     opened_at: Mapped[datetime]
@@ -237,9 +235,7 @@ class DraftRow(Base):
     __tablename__ = "drafts"
 
     item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
-    account_id: Mapped[str] = mapped_column(
-        ForeignKey("accounts.id"), primary_key=True, index=True
-    )
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
     revision: Mapped[int] = mapped_column(default=0)
     body: Mapped[dict[str, Any]]
     saved_at: Mapped[datetime]
