@@ -182,7 +182,9 @@ def test_remaining_counts_what_claims_would_give(database: Database) -> None:
         demo_batch(session, demo, name="Low", overlap=2)
         demo_batch(session, demo, name="High", priority=1)
         claimed(claim_next(session, ONE, now=NOW))
-        counted = [(left.kind, left.purpose, left.items) for left in remaining(session, ONE, now=NOW)]
+        counted = [
+            (left.kind, left.purpose, left.items) for left in remaining(session, ONE, now=NOW)
+        ]
         assert counted == [("ranking", "training", 2), ("ranking", "training", 3)]
         assert [left.items for left in remaining(session, TWO, now=NOW + LEASE)] == [3, 3]
         given = 0
