@@ -1,5 +1,6 @@
 // What every page may use and none needs: counters of characters, times in the reader's zone,
-// and an account menu that closes. Pages work without it.
+// an account menu that closes,
+// and on a narrow screen the header's lists scrolled to the current page. Pages work without it.
 
 for (const area of document.querySelectorAll("textarea[data-counter]")) {
   const shown = document.getElementById(area.dataset.counter);
@@ -16,6 +17,11 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) continue;
   time.title = moment.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+}
+
+for (const here of document.querySelectorAll('header nav [aria-current="page"]')) {
+  const list = here.closest("ul");
+  list.scrollLeft = here.offsetLeft - (list.clientWidth - here.offsetWidth) / 2;
 }
 
 for (const menu of document.querySelectorAll("details.menu")) {
