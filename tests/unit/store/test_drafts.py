@@ -1,9 +1,9 @@
 """Drafts: saved in turn, never over a newer one, kept until the work is handed in."""
 
 import pytest
+
 from fakes.label_answers import hand_in
 from fakes.labelling_store import demo_batch, demo_project
-
 from heedful.core.errors import DataError, DraftConflictError, NotAllowedError
 from heedful.store.database import Database
 from heedful.store.drafts import MOST_BYTES, load_draft, save_draft
@@ -32,7 +32,8 @@ def test_saves_count_up_and_load_gives_the_last(database: Database, item_id: str
         assert save_draft(session, ONE, item_id, {"ranks": {"a": 1}}, 1) == 2
     with database.read() as session:
         draft = load_draft(session, ONE, item_id)
-        assert draft is not None and (draft.revision, draft.body) == (2, {"ranks": {"a": 1}})
+        assert draft is not None
+        assert (draft.revision, draft.body) == (2, {"ranks": {"a": 1}})
         assert load_draft(session, TWO, item_id) is None
 
 

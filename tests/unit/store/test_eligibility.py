@@ -3,10 +3,10 @@
 from typing import get_args
 
 import pytest
-from fakes.label_answers import hand_in
-from fakes.labelling_store import DemoProject, demo_batch, demo_completion, demo_project
 from sqlalchemy.orm import Session
 
+from fakes.label_answers import hand_in
+from fakes.labelling_store import DemoProject, demo_batch, demo_completion, demo_project
 from heedful.store.batches import ItemSpec, set_state
 from heedful.store.columns import MemberStage, Purpose
 from heedful.store.contents import add_completions
@@ -107,7 +107,8 @@ def test_skipped_and_submitted_items_do_not_come_back(database: Database) -> Non
         demo = demo_project(session, num_prompts=3)
         demo_batch(session, demo, overlap=2)
         first, second = claim_next(session, ONE), claim_next(session, ONE)
-        assert first is not None and second is not None
+        assert first is not None
+        assert second is not None
         skip(session, ONE, first.item_id, "sensitive")
         hand_in(session, ONE, second.item_id)
         assert given(session, ONE) == [demo.prompts[2].id]

@@ -4,8 +4,8 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from fakes.labelling_store import demo_batch, demo_completion, demo_project
 
+from fakes.labelling_store import demo_batch, demo_completion, demo_project
 from heedful.core.errors import DataError, NotAllowedError
 from heedful.store.batches import ItemSpec, use_instructions
 from heedful.store.contents import add_completions
@@ -27,7 +27,8 @@ def test_it_is_made_once_and_stays(database: Database) -> None:
             assert claim_next(session, account) is not None
         item_id = session.query(ItemRow).one().id
         first = present(session, ONE, item_id, now=NOW)
-        assert first.opened_at == NOW and first.instructions_id == batch.instructions_id
+        assert first.opened_at == NOW
+        assert first.instructions_id == batch.instructions_id
         newer = publish_instructions(
             session, project_id=demo.id, purpose="training", text="New", published_by=None
         )
@@ -35,8 +36,11 @@ def test_it_is_made_once_and_stays(database: Database) -> None:
         cards = [list(card) for card in first.cards]
     with database.write() as session:
         again = present(session, ONE, item_id, shuffle=random.Random(1))
-        assert again.cards == cards and again.instructions_id != newer.id
-        assert sorted(sum(cards, [])) == sorted(session.get_one(ItemRow, item_id).completion_ids)
+        assert again.cards == cards
+        assert again.instructions_id != newer.id
+        assert sorted(one for card in cards for one in card) == sorted(
+            session.get_one(ItemRow, item_id).completion_ids
+        )
         other = present(session, TWO, item_id, shuffle=random.Random(1))
         assert other.instructions_id == newer.id
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes.labelling_store import DemoProject, demo_batch, demo_project
 from sqlalchemy import select
 
+from fakes.labelling_store import DemoProject, demo_batch, demo_project
 from heedful.core.errors import DataError, NotAllowedError
 from heedful.store.database import Database
 from heedful.store.questions import answer, ask, list_for_account, list_for_project, mark_seen
@@ -56,7 +56,8 @@ def test_a_corrected_answer_is_new_to_the_labeller(
         answer(session, question.id, text="Calm.", by=demo.researcher.id)
         mark_seen(session, ONE)
         answer(session, question.id, text="Cheerful.", by=demo.admin.id)
-        assert question.answer == "Cheerful." and question.seen_at is None
+        assert question.answer == "Cheerful."
+        assert question.seen_at is None
         actions = session.scalars(
             select(AuditRow.action).where(AuditRow.object_id == question.id).order_by(AuditRow.id)
         )

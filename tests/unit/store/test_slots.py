@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes.label_answers import hand_in
-from fakes.labelling_store import demo_batch, demo_project
 from sqlalchemy import select
 
+from fakes.label_answers import hand_in
+from fakes.labelling_store import demo_batch, demo_project
 from heedful.core.errors import DataError, LeaseLostError, NotAllowedError
 from heedful.store.access import suspend
 from heedful.store.database import Database
@@ -65,7 +65,8 @@ def test_an_expired_lease_goes_to_the_next_who_asks(database: Database) -> None:
         first = claimed(claim_next(session, ONE, now=NOW))
         assert claim_next(session, TWO, now=NOW + LEASE - timedelta(seconds=1)) is None
         second = claimed(claim_next(session, TWO, now=NOW + LEASE))
-        assert second.slot_id == first.slot_id and second.token != first.token
+        assert second.slot_id == first.slot_id
+        assert second.token != first.token
         with pytest.raises(LeaseLostError):
             heartbeat(session, ONE, first.item_id, first.token, now=NOW + LEASE)
         assert reopen(session, ONE, first.item_id, now=NOW + LEASE) is None
@@ -118,7 +119,8 @@ def test_a_lost_item_can_be_reopened_while_a_slot_is_free(database: Database) ->
         first = claimed(claim_next(session, ONE, now=NOW))
         claimed(claim_next(session, TWO, now=NOW + LEASE))  # takes what One let lapse
         again = claimed(reopen(session, ONE, first.item_id, now=NOW + LEASE))
-        assert again.item_id == first.item_id and again.slot_id != first.slot_id
+        assert again.item_id == first.item_id
+        assert again.slot_id != first.slot_id
 
 
 def test_a_skipped_item_is_passed_on_and_not_given_again(database: Database) -> None:
