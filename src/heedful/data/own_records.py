@@ -14,11 +14,16 @@ from typing import TypeVar
 from heedful.core.errors import DataError
 from heedful.core.jsonl import OnBadRow, iter_records, read_rows
 from heedful.core.records import Completion, Demonstration, Prompt, Ranking, Record
-from heedful.data.record_stream import is_stream, read_stream
+from heedful.data.record_stream import KINDS, Parcel, is_stream, read_stream
 
 FORMAT = "heedful"
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
-_NAMES = ("prompts", "demonstrations", "completions", "rankings")
+_KINDS: dict[str, type[Record]] = {f"{name}s": kind for name, kind in KINDS.items()}
+_NAMES = tuple(_KINDS)
+_FOLDER = (
+    "A folder of records holds some of prompts, completions, demonstrations, rankings and "
+    "ratings, as .jsonl, .jsonl.gz or .parquet; to read another format, name the file itself."
+)
 
 R = TypeVar("R", bound=Record)
 
@@ -40,6 +45,24 @@ def read_prompts(path: Path, on_bad_row: OnBadRow) -> list[Prompt]:
         return _unique(read_stream(path, on_bad_row).prompts, path)
     file = _file(path, "prompts") if path.is_dir() else path
     return _read(file, Prompt, on_bad_row)
+
+
+def read_parcel(path: Path, on_bad_row: OnBadRow) -> Parcel:
+    """Everything in a folder or a stream; of a single file, what its name says.
+
+    What the records refer to need not be there: it may be where they are going.
+    """
+    if is_stream(path):
+        return read_stream(path, on_bad_row)
+    files = [path] if path.is_file() else [*filter(None, (_find(path, name) for name in _KINDS))]
+    if not files:
+        raise DataError(f"{path}: no records there", _FOLDER)
+    found = Parcel()
+    for file in files:
+        name = next((name for name in _KINDS if file.name.startswith(f"{name}.")), "prompts")
+        records: list[Record] = getattr(found, name)
+        records += _read(file, _KINDS[name], on_bad_row)
+    return found
 
 
 def read_demonstrations(
@@ -95,10 +118,14 @@ def _read(file: Path, kind: type[R], on_bad_row: OnBadRow) -> list[R]:
     return _unique(iter_records(file, kind, on_bad_row=on_bad_row), file)
 
 
+def _find(folder: Path, name: str) -> Path | None:
+    files = (folder / f"{name}{suffix}" for suffix in _SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
 def _file(folder: Path, name: str) -> Path:
-    for suffix in _SUFFIXES:
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
+    if (file := _find(folder, name)) is not None:
+        return file
     raise DataError(
         f"{folder}: no {name}.jsonl there",
         f"A folder of records holds {name}.jsonl (or .jsonl.gz, .parquet); to read another "

@@ -31,8 +31,8 @@ _WHOLE = "Write it again; the program that wrote it has said why it stopped."
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
-    """What a stream held, by kind, in its order."""
+class Parcel:
+    """Records of all kinds that belong together, each kind in its order."""
 
     prompts: list[Prompt] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
@@ -58,15 +58,15 @@ def is_stream(path: Path) -> bool:
     return any(_kind(row) is not None for _, row in islice(rows, 1))
 
 
-def read_stream(path: Path, on_bad_row: OnBadRow) -> Streamed:
+def read_stream(path: Path, on_bad_row: OnBadRow) -> Parcel:
     """Everything in the stream at `path`; that the records fit together is for the reader.
 
     Raises:
         RowError: A line is no record, unless `on_bad_row` takes the error.
         DataError: The stream was cut off.
     """
-    found = Streamed()
-    lists = dict(zip(KINDS, (getattr(found, name) for name in Streamed.__slots__), strict=True))
+    found = Parcel()
+    lists = dict(zip(KINDS, (getattr(found, name) for name in Parcel.__slots__), strict=True))
     rejected: list[RowError] = []
 
     def reject(error: RowError) -> None:

@@ -32,6 +32,7 @@ from heedful.data.reading import (
     read_items,
     write_rejects,
 )
+from heedful.data.record_stream import Parcel
 from heedful.data.texts import cut_passages, load_texts
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Rejects",
     "cut_passages",
     "load_demonstrations",
+    "load_everything",
     "load_prompts",
     "load_rankings",
     "load_texts",
@@ -139,26 +141,60 @@ def load_rankings(
         return RankingSet(prompts=prompts, completions=completions, rankings=rankings)
     found = RankingSet(prompts=[], completions=[], rankings=[])
     for loaded in read_items(source):
-        places = enumerate(loaded.item.answers)
-        ranked = {place: answer for place, answer in places if answer.rank is not None}
         found.prompts.append(_prompt(loaded))
-        if len(ranked) < 2:
+        if sum(answer.rank is not None for answer in loaded.item.answers) < 2:
             continue
-        completions = [_completion(loaded, place, answer) for place, answer in ranked.items()]
+        completions, ranking = _ranked(loaded, made_by)
         found.completions.extend(completions)
-        found.rankings.append(
-            Ranking(
-                id=loaded.id("ranking"),
-                prompt_id=loaded.id("prompt"),
-                completion_ids=tuple(completion.id for completion in completions),
-                ranks=tuple(answer.rank for answer in ranked.values() if answer.rank),
-                labeller_id=loaded.id("labeller"),
-                made_by=made_by,
-            )
-        )
+        found.rankings.append(ranking)
     if not found.rankings:
         raise DataError(f"{source.path}: holds no rankings", source.hint())
     return found
+
+
+def load_everything(
+    path: Path | str, *, made_by: MadeBy = "person", **options: Unpack[ReadOptions]
+) -> Parcel:
+    """All that a source holds, in one reading; errors as in `load_prompts`.
+
+    Two or more ranked answers are completions with a ranking, a single unranked answer is a
+    demonstration. Of our own records what is there is taken, whatever it refers to.
+
+    Args:
+        path: See `load_prompts`.
+        made_by: Who labelled, where the format does not say.
+        options: See `ReadOptions`.
+    """
+    source = Source(path=Path(path), **options)
+    if own_records.is_own(source.path, source.format):
+        return own_records.read_parcel(source.path, source.reject)
+    found = Parcel()
+    for loaded in read_items(source):
+        found.prompts.append(_prompt(loaded))
+        answers = loaded.item.answers
+        if sum(answer.rank is not None for answer in answers) >= 2:
+            completions, ranking = _ranked(loaded, made_by)
+            found.completions.extend(completions)
+            found.rankings.append(ranking)
+        elif len(answers) == 1 and answers[0].text:
+            found.demonstrations.append(_demonstration(loaded, 0, answers[0], made_by))
+    return found
+
+
+def _ranked(loaded: Loaded, made_by: MadeBy) -> tuple[list[Completion], Ranking]:
+    """The ranked answers of an item as completions, and their ranking."""
+    places = enumerate(loaded.item.answers)
+    ranked = {place: answer for place, answer in places if answer.rank is not None}
+    completions = [_completion(loaded, place, answer) for place, answer in ranked.items()]
+    ranking = Ranking(
+        id=loaded.id("ranking"),
+        prompt_id=loaded.id("prompt"),
+        completion_ids=tuple(completion.id for completion in completions),
+        ranks=tuple(answer.rank for answer in ranked.values() if answer.rank),
+        labeller_id=loaded.id("labeller"),
+        made_by=made_by,
+    )
+    return completions, ranking
 
 
 def _prompt(loaded: Loaded) -> Prompt:
