@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from fakes.tokenizer_folder import EOS, VOCABULARY, build_tokenizer_dir
+from heedful.models.attention import use_our_attention
 
 
 def _llama_like(config: type[PretrainedConfig], **own: object) -> Callable[..., PretrainedConfig]:
@@ -76,6 +77,7 @@ def build_model(
     defaults = {"vocab_size": VOCABULARY, "eos_token_id": EOS, "pad_token_id": EOS}
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config((CONFIGS | SCALED)[architecture](**defaults | shape))
+    use_our_attention(model)
     for parameter in model.parameters():
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, std=initial_std)

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from heedful.core.errors import ModelError
+from heedful.models.attention import use_our_attention
 from heedful.models.folders import ModelFolder
 
 
@@ -52,7 +53,6 @@ def load_whole(auto: Any, folder: ModelFolder) -> Any:
         model, found = auto.from_pretrained(
             folder.path,
             dtype=torch.float32,
-            attn_implementation="sdpa",
             local_files_only=True,
             output_loading_info=True,
         )
@@ -65,6 +65,7 @@ def load_whole(auto: Any, folder: ModelFolder) -> Any:
             f"{missing[0]} first",
             "Name a whole causal language model, not an encoder or a part.",
         )
+    use_our_attention(model)
     embedding = model.get_input_embeddings()
     if isinstance(embedding, nn.Embedding):
         embedding.padding_idx = None

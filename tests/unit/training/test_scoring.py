@@ -66,7 +66,7 @@ def test_nothing_of_it_trains(model: RewardModel):
 
 def test_bfloat16_is_near(reward_run: Path, model: RewardModel):
     narrow = RewardModel.open(str(reward_run), CPU, torch.bfloat16)
-    assert narrow.score(PROMPTS, TEXTS) == pytest.approx(model.score(PROMPTS, TEXTS), abs=0.2)
+    assert narrow.score(PROMPTS, TEXTS) == pytest.approx(model.score(PROMPTS, TEXTS), abs=0.3)
 
 
 class TestOpen:
