@@ -134,6 +134,19 @@ def fresh_url(
         running.drop(url)
 
 
+@contextmanager
+def small_disk(folder: Path, *, num_bytes: int) -> Iterator[Path]:
+    """A file system of a few bytes; only an administrator may make one, others skip."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={num_bytes}", "heedful-test", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no right to mount a small file system here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def _program(name: str) -> str | None:
     """Where a server program lies; Debian keeps them off the PATH."""
     found = shutil.which(name)

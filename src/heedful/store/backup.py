@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def restore(backup: Path, url: str) -> None:
     if kind == "postgresql":
         _restore_postgresql(backup, parsed)
         return
-    path = Path(parsed.database or "")
+    path = _not_there(Path(parsed.database or ""))
     for left in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         if left.exists():
             raise DataError(
@@ -96,9 +96,7 @@ def restore(backup: Path, url: str) -> None:
 @contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
     """A name to write to that becomes `path` when the block ends without an error."""
-    if path.exists():
-        raise DataError(f"{path}: there is such a file already.", "Choose another name.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _not_there(path).with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Made by us: everything that people wrote is in it.
@@ -113,7 +111,8 @@ def _new_file(path: Path) -> Iterator[Path]:
             f"{path}: cannot be written: {error.strerror}", "Check the folder and its free space."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _name_finally(temporary: Path, path: Path) -> None:
@@ -124,6 +123,12 @@ def _name_finally(temporary: Path, path: Path) -> None:
         raise DataError(f"{path}: there is such a file already.", "Choose another name.") from error
     except OSError:  # a file system without links, where a rename has to do
         temporary.rename(path)
+
+
+def _not_there(path: Path) -> Path:
+    if path.exists():
+        raise DataError(f"{path}: there is such a file already.", "Choose another name.")
+    return path
 
 
 def _existing(path: Path) -> Path:
@@ -168,7 +173,7 @@ def _copy_sqlite(source: Path, target: Path, on_progress: OnProgress) -> None:
                 )
     except sqlite3.Error as error:
         what, hint = fault_of(error) or (str(error), None)
-        raise StoreUnavailableError(f"{source}: {what}", hint) from error
+        raise StoreUnavailableError(f"{source}, copied to {target.parent}: {what}", hint) from error
 
 
 def _dump_postgresql(url: URL, target: Path) -> None:

@@ -70,7 +70,10 @@ class Database:
         Raises:
             StoreUnavailableError: The database is away.
         """
-        with told_plainly(self.name), Session(self._reader, expire_on_commit=False) as session:
+        with (
+            told_plainly(self.name, reading=True),
+            Session(self._reader, expire_on_commit=False) as session,
+        ):
             yield session
 
     @contextmanager

@@ -45,11 +45,11 @@ _SQLITE_FAULTS: dict[int, Fault] = {
         "the database file cannot be opened",
         "Check that its folder exists and may be written to.",
     ),
+    sqlite3.SQLITE_READONLY: (
+        "the database file may not be written to",
+        "Check the permissions of the file and of its folder.",
+    ),
 }
-_READ_ONLY: Fault = (
-    "the database file may not be written to",
-    "Check the permissions of the file and of its folder.",
-)
 # By SQLSTATE, of which the first two characters are the class.
 _POSTGRESQL_FAULTS: dict[str, Fault] = {
     "53100": _FULL,
@@ -58,19 +58,18 @@ _POSTGRESQL_FAULTS: dict[str, Fault] = {
     "40P01": BUSY,
     "55P03": BUSY,
     "57014": BUSY,
-    "28": ("the database server refused the login", "Check user and password in the URL."),
-    "3D": ("the server has no database of that name", "Create it with `createdb`."),
     "08": _AWAY,
     "57": _AWAY,
 }
 
 
 @contextmanager
-def told_plainly(name: str) -> Iterator[None]:
+def told_plainly(name: str, *, reading: bool = False) -> Iterator[None]:
     """Turn what a driver says of an unavailable database into a `StoreUnavailableError`.
 
     Args:
         name: The database, as messages call it.
+        reading: Nothing is meant to be written, so that an attempt is a defect of ours.
     """
     try:
         yield
@@ -82,7 +81,8 @@ def told_plainly(name: str) -> Iterator[None]:
         if _holds_nul(error.orig):
             raise DataError("A text holds a NUL character.", "Remove it.") from error
         fault = fault_of(error.orig) if isinstance(error, DBAPIError) else None
-        if fault is None:
+        wrote = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+        if fault is None or (reading and wrote):
             raise
         raise StoreUnavailableError(f"{name}: {fault[0]}", fault[1]) from error
 
@@ -92,15 +92,22 @@ def fault_of(error: BaseException | None) -> Fault | None:
     if isinstance(error, sqlite3.Error):
         # The low byte is the kind; the rest says more of it.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_READONLY and "query_only" not in str(error):
-            return _READ_ONLY
         return _SQLITE_FAULTS.get(code)
     if isinstance(error, psycopg.Error):
         state = error.sqlstate
         if state is None:
-            return _AWAY if isinstance(error, psycopg.OperationalError) else None
+            return _unconnected(error) if isinstance(error, psycopg.OperationalError) else None
         return _POSTGRESQL_FAULTS.get(state) or _POSTGRESQL_FAULTS.get(state[:2])
     return None
+
+
+def _unconnected(error: psycopg.OperationalError) -> Fault:
+    """A connection that was not made or broke; why is in words only, for want of a code."""
+    _, refused, why = str(error).partition("FATAL:")
+    if not refused:
+        return _AWAY
+    why = why.strip().splitlines()[0]
+    return (f"the database server refuses: {why}", "Check user, password and database in the URL.")
 
 
 def _holds_nul(error: BaseException | None) -> bool:
