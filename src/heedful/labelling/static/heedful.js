@@ -19,7 +19,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = moment.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
 }
 
-for (const here of document.querySelectorAll('header nav [aria-current="page"]')) {
+for (const here of document.querySelectorAll('header nav [aria-current]')) {
   const list = here.closest("ul");
   list.scrollLeft = here.offsetLeft - (list.clientWidth - here.offsetWidth) / 2;
 }
