@@ -222,9 +222,8 @@ def _read_invite(store: Store, token: str) -> tuple[InviteRow, ProjectRow | None
     """
     with store.read() as session:
         invite = open_invite(session, token)
-        if invite is None or (
-            invite.created_by is None and invite.role == "admin" and has_admin(session)
-        ):
+        is_setup = invite is not None and invite.created_by is None and invite.role == "admin"
+        if invite is None or (is_setup and has_admin(session)):
             raise not_found("invite, or it was used, taken back, or has expired")
         project = session.get(ProjectRow, invite.project_id) if invite.project_id else None
     return invite, project

@@ -143,7 +143,7 @@ def make_token(
     require(viewer, "researcher")
     try:
         if unknown := set(scopes) - set(SCOPES):
-            raise DataError(f"There is no scope {sorted(unknown)[0]!r}.", "Choose from the list.")
+            raise DataError(f"There is no scope {min(unknown)!r}.", "Choose from the list.")
         with store.write() as session:
             _, token = create_token(
                 session,

@@ -23,6 +23,11 @@ from heedful.store.projects import free_leases
 # What a role may do, every role below it may not do more of.
 RANK: dict[str, int] = {"labeller": 0, "reviewer": 1, "researcher": 2, "admin": 3}
 MAX_NAME_LENGTH = 100
+_SIGNING_IN_ADMINS = select(AccountRow).where(
+    AccountRow.role == "admin",
+    AccountRow.state == "active",
+    AccountRow.password_hash.is_not(None),
+)
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 
 
@@ -205,8 +210,11 @@ def account_by_id(session: Session, account_id: str) -> AccountRow:
 
 
 def account_by_login(session: Session, login: str) -> AccountRow | None:
-    """The account with that login, for commands on the server's machine."""
-    return session.scalar(select(AccountRow).where(AccountRow.login == normal_login(login)))
+    """The account with that login, however it was typed; None where there is none."""
+    plain = normal_login(login)
+    if not _LOGIN.fullmatch(plain):
+        return None
+    return session.scalar(select(AccountRow).where(AccountRow.login == plain))
 
 
 def accounts(session: Session) -> list[AccountRow]:
@@ -216,7 +224,7 @@ def accounts(session: Session) -> list[AccountRow]:
 
 def has_admin(session: Session) -> bool:
     """Whether somebody can already administer this installation."""
-    return bool(_signing_in_admins(session))
+    return session.scalar(_SIGNING_IN_ADMINS.limit(1)) is not None
 
 
 def end_sessions(
@@ -263,24 +271,12 @@ def _must_be_admin(session: Session, by: str | None) -> None:
 
 
 def _keep_an_admin(session: Session, leaving: AccountRow) -> None:
-    if all(admin.id == leaving.id for admin in _signing_in_admins(session)):
-        raise NotAllowedError("this is the last active admin", "Make somebody else an admin first.")
-
-
-def _signing_in_admins(session: Session) -> list[AccountRow]:
     # Locked, so that two admins who demote each other at once do not both succeed.
-    return list(
-        session.scalars(
-            select(AccountRow)
-            .where(
-                AccountRow.role == "admin",
-                AccountRow.state == "active",
-                AccountRow.password_hash.is_not(None),
-            )
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
+    admins = session.scalars(
+        _SIGNING_IN_ADMINS.with_for_update().execution_options(populate_existing=True)
     )
+    if all(admin.id == leaving.id for admin in admins):
+        raise NotAllowedError("this is the last active admin", "Make somebody else an admin first.")
 
 
 def _record(

@@ -46,12 +46,12 @@ def hashed(password: str, *, login: str) -> HashedPassword:
             "that password is too easy to guess", "Choose one that is neither a pattern nor a name."
         )
     with _AT_ONCE:
-        return HashedPassword(_HASHER.hash(plain))
+        return HashedPassword(_HASHER.hash(_bytes(plain)))
 
 
 def matches(stored: str | None, password: str) -> bool:
     """Whether `password` is the stored one; as much work where nothing is stored."""
-    plain = unicodedata.normalize("NFKC", password[: MAX_LENGTH + 1])
+    plain = _bytes(password[: MAX_LENGTH + 1])
     with _AT_ONCE:
         try:
             _HASHER.verify(_hash_of_nobody() if stored is None else stored, plain)
@@ -68,7 +68,12 @@ def is_outdated(stored: str) -> bool:
 def rehashed(password: str) -> str:
     """The hash of a password that was just verified, with today's parameters."""
     with _AT_ONCE:
-        return _HASHER.hash(unicodedata.normalize("NFKC", password))
+        return _HASHER.hash(_bytes(password))
+
+
+def _bytes(password: str) -> bytes:
+    """What is hashed: however a keyboard composed its characters, the same bytes."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 
 @cache

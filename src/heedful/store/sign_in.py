@@ -23,7 +23,7 @@ WINDOW = timedelta(minutes=15)
 # Failed attempts within the window. A stranger who fails on purpose soon meets the first
 # limit, long before the third would shut the owner of the login out everywhere.
 MAX_PER_LOGIN_AND_ADDRESS = 8
-MAX_PER_ADDRESS = 60
+MAX_PER_ADDRESS = 30
 MAX_PER_LOGIN = 40
 _LOCK = 0x4845454446554C  # any number that nothing else locks
 
