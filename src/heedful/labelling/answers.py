@@ -64,10 +64,10 @@ class BoardAnswer(Record):
     """
 
     ranks: dict[str, Rank]
-    quality: dict[str, Likert] = {}
-    flags: dict[str, dict[str, StrictBool]] = {}
+    quality: dict[str, Likert] = Field(default_factory=dict)
+    flags: dict[str, dict[str, StrictBool]] = Field(default_factory=dict)
     all_bad: StrictBool = False
-    seconds: dict[str, Seconds] = {}
+    seconds: dict[str, Seconds] = Field(default_factory=dict)
 
 
 def read_answer(task: Task, sent: Mapping[str, Any], *, now: datetime | None = None) -> Answer:
@@ -271,6 +271,6 @@ def _clean(field: str, value: object) -> str:
         raise AnswerError(
             {field: f"This has {len(text):,} characters; at most {MOST_CHARACTERS:,} are taken."}
         )
-    if "\x00" in text:
-        raise AnswerError({field: "This holds a character that cannot be stored (NUL)."})
+    if "\x00" in text or text != text.encode("utf-8", "replace").decode():
+        raise AnswerError({field: "This holds a character that cannot be stored."})
     return text

@@ -155,6 +155,6 @@ def task_data(
             "heartbeat": f"{here}/heartbeat",
             "submit": f"{here}/submit",
             "session": "/work/session",
-            "preferences": "/work/keys",
+            "preferences": "/work/shortcuts",
         },
     }

@@ -28,7 +28,7 @@ from heedful.store.drafts import load_draft, save_draft
 from heedful.store.labels import submit
 from heedful.store.presentations import present
 from heedful.store.questions import ask, list_for_account
-from heedful.store.slots import heartbeat, reopen, skip, submission_of
+from heedful.store.slots import assignment, heartbeat, reopen, skip
 from heedful.store.tables import (
     AccountRow,
     InstructionsRow,
@@ -85,12 +85,12 @@ async def sent_body(request: Request) -> Sent:
             is_json=False,
         )
     try:
-        body = json.loads(await request.body())
+        body = _storable(json.loads(await request.body(), parse_constant=_refuse))
     except (ValueError, RecursionError) as error:
         raise DataError("The request is not JSON.", "Reload the page.") from error
     if not isinstance(body, dict):
         raise DataError("The request is not a JSON object.", "Reload the page.")
-    return Sent(_storable(body), is_json=True)
+    return Sent(body, is_json=True)
 
 
 Body = Annotated[Sent, Depends(sent_body)]
@@ -100,12 +100,12 @@ Body = Annotated[Sent, Depends(sent_body)]
 def show_task(request: Request, view: OwnItem, store: Store, show: str = "") -> Response:
     """The task, behind a warning where it is sensitive; what was sent already is shown as sent."""
     with store.read() as session:
-        if submission_of(session, view.viewer.id, view.item.id) is not None:
+        assigned = assignment(session, view.viewer.id, view.item.id)
+        if assigned.submission is not None:
             return redirect(request, f"/work/history/{view.item.id}")
         if session.get(SkipRow, (view.item.id, view.viewer.id)) is not None:
             return redirect(request, "/work", message="You passed that task on.")
-        seen = session.get(PresentationRow, (view.item.id, view.viewer.id)) is not None
-    if view.item.sensitive and not seen and show != "yes":
+    if view.item.sensitive and assigned.shown is None and show != "yes":
         warning = settings_of(view.project).content_warning
         return page(
             request, "work/warning.html", viewer=view.viewer, item=view.item, warning=warning
@@ -195,7 +195,7 @@ def keep_draft(view: OwnItem, store: Store, sent: Body) -> Response:
     if not isinstance(body, dict) or not isinstance(base, int) or isinstance(base, bool):
         raise DataError("A draft has a `body` and a `base_revision`.", "Reload the page.")
     with store.write() as session:
-        if submission_of(session, view.viewer.id, view.item.id) is not None:
+        if assignment(session, view.viewer.id, view.item.id).submission is not None:
             return _gone()
         revision = save_draft(session, view.viewer.id, view.item.id, body, base)
     return JSONResponse({"revision": revision})
@@ -208,7 +208,7 @@ def beat(view: OwnItem, store: Store, sent: Body) -> Response:
     if not isinstance(seconds, int | float) or not 0 <= seconds < 86_400:
         raise DataError("`active_seconds` is a number of seconds.", "Reload the page.")
     with store.write() as session:
-        if submission_of(session, view.viewer.id, view.item.id) is not None:
+        if assignment(session, view.viewer.id, view.item.id).submission is not None:
             return _gone()
         ends = heartbeat(
             session,
@@ -225,9 +225,7 @@ def send(request: Request, view: OwnItem, store: Store, sent: Body) -> Response:
     """Take finished work, from a form or a script; the same work twice is taken once."""
     if not sent.is_json and sent.fields.get("more"):
         pairs = sent.fields.get("pair_prompt", [])
-        return _task_page(
-            request, view, store, values=sent.fields, num_pairs=len(pairs) + 1
-        )
+        return _task_page(request, view, store, values=sent.fields, num_pairs=len(pairs) + 1)
     answer_sent = sent.fields.get("answer") if sent.is_json else sent.fields
     if not isinstance(answer_sent, dict):
         raise DataError("The request has no `answer`.", "Reload the page.")
@@ -284,7 +282,7 @@ def pass_on(request: Request, view: OwnItem, store: Store, form: Form) -> Respon
             session.get_one(AccountRow, view.viewer.id).avoids_sensitive = True
     said = "Passed on."
     if form.ticked("avoid"):
-        said = "Passed on. You will not be given sensitive items any more; Keys has the switch."
+        said = "Passed on. You get no more sensitive items; your settings have the switch."
     return redirect(request, "/work", message=said)
 
 
@@ -306,6 +304,10 @@ def _gone() -> Response:
         {"error": "Already sent", "detail": detail, "hint": "Go on with the next one."},
         status_code=410,
     )
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _storable(value: Any) -> Any:

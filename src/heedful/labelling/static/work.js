@@ -282,7 +282,33 @@ export class Keeper {
     });
   }
 
+  // A question is sent without leaving the page; what else is typed stays.
+  #questions() {
+    for (const form of document.querySelectorAll("form[data-question]")) {
+      form.addEventListener("submit", async (event) => {
+        event.preventDefault();
+        const area = form.querySelector("textarea");
+        try {
+          const { status, data } = await this.#post(form.getAttribute("action"), { text: area.value });
+          if (status !== 200) throw new Unreachable(said(data));
+          area.value = "";
+          form.closest("details").open = false;
+          this.status.note(data.said);
+        } catch (problem) {
+          this.status.warn(`The question was not sent: ${problem.message || "your session has ended"}. Send it again later; it stays here.`);
+        }
+      });
+    }
+    for (const form of document.querySelectorAll("form[data-skip]")) {
+      form.addEventListener("submit", () => {
+        this.done = true; // nothing of it is to be kept
+        local.remove(this.draftKey);
+      });
+    }
+  }
+
   #watch() {
+    this.#questions();
     for (const kind of ["keydown", "pointerdown", "pointermove", "wheel", "scroll", "touchstart"]) {
       addEventListener(kind, () => { this.lastInput = Date.now(); }, { passive: true, capture: true });
     }
