@@ -69,7 +69,7 @@ def test_vendored_files_are_as_published() -> None:
 def test_nothing_inline_and_nothing_external_in_templates() -> None:
     """A strict Content-Security-Policy refuses what is looked for here."""
     wrong = re.compile(
-        r'\sstyle="|<style|\son[a-z]+="|<script(?![^>]*\ssrc=)|(?:src|href)="(?:https?:)?//|hx-on'
+        r'\sstyle="|<style|\son[a-z]+="|<script(?![^>]*\s(?:src=|type="application/json"))|(?:src|href)="(?:https?:)?//|hx-on'
     )
     found = {
         f"{path.relative_to(FOLDER)}:{line.strip()[:80]}"
