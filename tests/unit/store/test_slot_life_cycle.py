@@ -202,9 +202,8 @@ class SlotLife(RuleBasedStateMachine):
         accepted = {label.slot_id: label for label in labels if label.status == "accepted"}
         for slot in slots:
             held = slot.state == "leased"
-            assert (
-                held == (slot.lease_expires_at is not None) == (slot.lease_token_hash is not None)
-            )
+            assert held == (slot.lease_expires_at is not None)
+            assert held == (slot.lease_token_hash is not None)
             assert (slot.state == "free") == (slot.labeller_id is None)
             assert (slot.state == "done") == (slot.id in accepted)
             if slot.id in accepted:
@@ -214,9 +213,8 @@ class SlotLife(RuleBasedStateMachine):
         assert max(holders.values(), default=1) == 1
         of_item = Counter(label.item_id for label in accepted.values())
         assert max(of_item.values(), default=0) <= OVERLAP
-        assert (
-            max(Counter((one.item_id, one.account_id) for one in labels).values(), default=1) == 1
-        )
+        pairs = Counter((label.item_id, label.account_id) for label in labels)
+        assert max(pairs.values(), default=1) == 1
         assert set(self.acknowledged) == set(answers)
         for name, (was, _) in self.acknowledged.items():
             assert answers[name] == was.answer.raw
