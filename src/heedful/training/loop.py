@@ -23,6 +23,7 @@ from heedful.core.run import Cost, RunDirectory
 from heedful.core.settings import ModelSettings, OptimSettings, RunSettings
 from heedful.models.adapters import merged_state_dict
 from heedful.models.checkpoint import load_state, save_state
+from heedful.models.memory import keep_freed_memory
 from heedful.models.precision import MasterWeights, compute_dtype, pick_device
 from heedful.training.display import Bar, Display
 
@@ -116,7 +117,8 @@ def warmup_rate(step: int, num_steps: int, *, peak: float, warmup_share: float) 
 
 
 def prepare(run: RunSettings, model: ModelSettings) -> tuple[torch.device, torch.dtype]:
-    """Set threads and seeds; returns the device and the compute type."""
+    """Set threads, seeds and the allocator; returns the device and the compute type."""
+    keep_freed_memory()
     if run.threads:
         torch.set_num_threads(run.threads)
     torch.manual_seed(run.seed)
