@@ -4,6 +4,8 @@ The cut-offs are soft: nothing is decided here. A researcher decides and gives a
 the decision is stored with the numbers they saw (`Screening.as_seen`).
 """
 
+import hashlib
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,14 +24,6 @@ TITLES = {
     "demonstrations": "Grades of demonstrations",
     "self_assessment": "Self-assessment",
 }
-# What screening flags is whatever the gold answer says; these are listed for the form.
-SENSITIVE_FLAGS = (
-    "sexual_content",
-    "violent_content",
-    "encourages_harm",
-    "denigrates_protected_class",
-    "harmful_advice",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +62,12 @@ class Screening:
     def is_complete(self) -> bool:
         """Whether nothing is missing; what is undecided is not missing."""
         return all(one.standing != "missing" for one in self.criteria)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any of the numbers, to notice that they are not those that were seen."""
+        numbers = json.dumps(self.as_seen(), sort_keys=True)
+        return hashlib.sha256(numbers.encode()).hexdigest()[:16]
 
     def as_seen(self) -> dict[str, Any]:
         """What is stored with a decision: the numbers, and the cut-offs of that day."""

@@ -7,11 +7,11 @@ than three is never shown.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from heedful.core.errors import DataError
+from heedful.labelling.form_values import FormReader
 from heedful.store.survey_records import SurveyAnswer
 
 LEAST_SHOWN = 3
@@ -74,8 +74,10 @@ ABOUT_YOU = (
         key="age",
         text="How old are you?",
         kind="one",
-        options=tuple((band, band) for band in ("18-24", "25-34", "35-44", "45-54", "55-64"))
-        + (("65+", "65 or older"),),
+        options=(
+            *((band, band) for band in ("18-24", "25-34", "35-44", "45-54", "55-64")),
+            ("65+", "65 or older"),
+        ),
     ),
     Question(
         key="education",
@@ -124,26 +126,19 @@ class Shown:
     answered: int | None
 
 
-def parse_survey(values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The answers in a form that was sent; what was left empty is left out.
-
-    Raises:
-        DataError: A value is none of the options, or a text is too long.
-    """
+def read_survey(form: FormReader) -> dict[str, Any]:
+    """The answers of a form that was sent; what was left empty is left out."""
     answers: dict[str, Any] = {}
-    for key, question in _BY_KEY.items():
-        given = [value.strip() for value in values.get(key, ()) if value.strip()]
-        if not given:
-            continue
+    for question in QUESTIONS:
+        known = dict(question.options)
         if question.kind == "text":
-            if len(given[0]) > _MAX_TEXT:
-                raise DataError(f"{question.text} At most {_MAX_TEXT} characters.", "Shorten it.")
-            answers[key] = " ".join(given[0].split())
-            continue
-        known = {stored for stored, _ in question.options}
-        if unknown := [value for value in given if value not in known]:
-            raise DataError(f"{question.text} “{unknown[0]}” is no answer.", "Choose one of them.")
-        answers[key] = sorted(set(given)) if question.kind == "many" else given[0]
+            answer: Any = " ".join(form.text(question.key, question.text, most=_MAX_TEXT).split())
+        elif question.kind == "many":
+            answer = sorted(set(form.many(question.key, question.text, known)))
+        else:
+            answer = form.optional(question.key, question.text, known)
+        if answer:
+            answers[question.key] = answer
     return answers
 
 

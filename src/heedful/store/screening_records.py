@@ -115,11 +115,7 @@ def grade_demonstration(
     submission = session.get_one(SubmissionRow, demonstration.submission_id)
     if submission.account_id == reviewer_id:
         raise NotAllowedError("Nobody grades their own demonstration.", "Leave it to others.")
-    row = session.scalar(
-        select(GradeRow).where(
-            GradeRow.demonstration_id == demonstration_id, GradeRow.reviewer_id == reviewer_id
-        )
-    )
+    row = _grade_by(session, demonstration_id, reviewer_id)
     now = now or utc_now()
     if row is None:
         row = GradeRow(
@@ -139,6 +135,12 @@ def grade_demonstration(
         now=now,
     )
     return row
+
+
+def given_grade(session: Session, demonstration_id: str, reviewer_id: str) -> dict[str, Any]:
+    """The grade and note that a reviewer gave before; nothing where they gave none."""
+    row = _grade_by(session, demonstration_id, reviewer_id)
+    return {} if row is None else {"grade": row.grade, "note": row.note}
 
 
 def save_self_assessment(
@@ -223,3 +225,11 @@ def decisions(session: Session, project_id: str) -> list[ScreeningDecisionRow]:
     query = select(ScreeningDecisionRow).where(ScreeningDecisionRow.project_id == project_id)
     newest = (ScreeningDecisionRow.decided_at.desc(), ScreeningDecisionRow.id)
     return list(session.scalars(query.order_by(*newest)))
+
+
+def _grade_by(session: Session, demonstration_id: str, reviewer_id: str) -> GradeRow | None:
+    return session.scalar(
+        select(GradeRow).where(
+            GradeRow.demonstration_id == demonstration_id, GradeRow.reviewer_id == reviewer_id
+        )
+    )
