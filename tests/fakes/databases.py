@@ -28,10 +28,14 @@ _OWNER = "postgres"  # the server refuses to run as root
 
 
 class Server:
-    """A running PostgreSQL server. `stop` it."""
+    """A running PostgreSQL server. `close` it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        durable: Wait for the disk at each commit, as in real use; tests need not.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self.folder, self._durable = folder, durable
         self._data = folder / "data"
         self._log = (folder / "log").open("wb")
         self._count = 0
@@ -42,12 +46,8 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = (
-            "fsync=off",
-            "full_page_writes=off",
-            "max_connections=200",
-            "shared_buffers=32MB",
-        )
+        settings = ["max_connections=200", "shared_buffers=32MB"]
+        settings += [] if self._durable else ["fsync=off", "full_page_writes=off"]
         command = [_program("postgres"), "-D", str(self._data), "-k", str(self.folder), "-h", ""]
         command += [part for setting in settings for part in ("-c", setting)]
         self.process = subprocess.Popen(
@@ -97,7 +97,7 @@ class Server:
         )
 
 
-def start_server() -> Server:
+def start_server(*, durable: bool = False) -> Server:
     """A new server in a temporary folder; the test is skipped where there is no PostgreSQL."""
     if _program("initdb") is None or _program("postgres") is None:
         pytest.skip("no PostgreSQL server (initdb, postgres) on this machine")
@@ -112,7 +112,7 @@ def start_server() -> Server:
     done = subprocess.run(command, capture_output=True, cwd=folder, check=False, **_as_owner())
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed:\n{done.stderr.decode()}")
-    return Server(folder)
+    return Server(folder, durable=durable)
 
 
 @contextmanager
