@@ -1,19 +1,21 @@
 """From hidden states to log-probabilities, through the model's own vocabulary head.
 
-Logits are the largest tensor of training. Here they exist for `HEAD_CHUNK` positions at a
-time, are computed again in the backward pass, and their gradient is written out. Which
-positions are asked for is `heedful.models.policy`'s.
+Logits are the largest tensor of training. Here they exist in float32 for `HEAD_CHUNK`
+positions at a time, and their gradient is written out. A plain linear head has its backward
+pass written out too, from logits that are kept up to `KEPT_BYTES` and otherwise computed
+again. Which positions are asked for is `heedful.models.policy`'s.
 """
 
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 HEAD_CHUNK = 512
+KEPT_BYTES = 2**27
 
 
 def token_logprobs(
@@ -95,24 +97,102 @@ def head_logprobs(
     The logits are divided by `temperature`, so that the numbers belong to the distribution
     that was sampled from. The entropy carries no gradient.
     """
+    weight = _plain_weight(model)
+    if weight is not None and len(targets):
+        found: tuple[Tensor, Tensor | None] = _LinearHead.apply(  # type: ignore[no-untyped-call]
+            states, weight, targets, temperature, with_entropy
+        )
+        return found
     logprobs, entropies = [], []
-    for start in range(0, len(targets), HEAD_CHUNK):
-        rows = slice(start, start + HEAD_CHUNK)
+    for rows in _chunks(len(targets)):
         arguments = (model, states[rows], targets[rows], temperature, with_entropy)
         if torch.is_grad_enabled():
             # Nothing in the head is random.
-            logprob, found = checkpoint(
+            logprob, uncertainty = checkpoint(
                 _chunk, *arguments, use_reentrant=False, preserve_rng_state=False
             )
         else:
-            logprob, found = _chunk(*arguments)
+            logprob, uncertainty = _chunk(*arguments)
         logprobs.append(logprob)
-        if found is not None:
-            entropies.append(found)
+        if uncertainty is not None:
+            entropies.append(uncertainty)
     if not logprobs:
         empty = states.new_zeros(0, dtype=torch.float32)
         return empty, empty if with_entropy else None
     return torch.cat(logprobs), torch.cat(entropies) if with_entropy else None
+
+
+def _plain_weight(model: Any) -> Tensor | None:
+    """The [V, H] weight of a head that is nothing but a matrix; None for any other."""
+    module, config = model.get_output_embeddings(), model.config
+    scaled = ("logit_scale", "logits_scaling", "final_logit_softcapping")
+    plain = type(module) is nn.Linear and module.bias is None
+    if not plain or any(getattr(config, name, None) is not None for name in scaled):
+        return None
+    weight: Tensor = module.weight
+    return weight
+
+
+class _LinearHead(torch.autograd.Function):
+    """`_chunk` over all positions for a head that is one matrix, in as few passes as can be."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        temperature: float,
+        with_entropy: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        number, vocabulary = len(targets), len(weight)
+        precise = torch.promote_types(states.dtype, torch.float32)
+        chosen, logsumexp = (states.new_empty(number, dtype=precise) for _ in range(2))
+        entropies = states.new_empty(number, dtype=precise) if with_entropy else None
+        keep = number * vocabulary * states.element_size() <= KEPT_BYTES
+        kept = []
+        for rows in _chunks(number):
+            logits = states[rows] @ weight.t()
+            if keep and any(ctx.needs_input_grad):
+                kept.append(logits)
+            exact = logits.to(precise, copy=True).div_(temperature)
+            chosen[rows] = exact.gather(-1, targets[rows, None]).squeeze(-1)
+            peak = exact.amax(-1, keepdim=True)
+            total = exact.sub_(peak).exp_().sum(-1)
+            logsumexp[rows] = total.log() + peak.squeeze(-1)
+            if entropies is not None:
+                # sum p (logsumexp - logit); a logit of -inf has no share.
+                means = torch.linalg.vecdot(exact, logits.to(precise).clamp_min(-1e30))
+                entropies[rows] = logsumexp[rows] - means / (total * temperature)
+        if entropies is not None:
+            ctx.mark_non_differentiable(entropies)
+        ctx.temperature = temperature
+        ctx.save_for_backward(states, weight, targets, logsumexp, *kept)
+        return chosen.sub_(logsumexp), entropies
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad: Tensor, _: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, None, None, None]:
+        states, weight, targets, logsumexp, *kept = ctx.saved_tensors
+        grad_states = torch.empty_like(states)
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for place, rows in enumerate(_chunks(len(targets))):
+            logits = kept[place] if kept else states[rows] @ weight.t()
+            logits = logits.to(logsumexp.dtype, copy=True).div_(ctx.temperature)
+            # onehot - softmax
+            into = logits.sub_(logsumexp[rows, None]).exp_().mul_(-grad[rows, None])
+            into.scatter_add_(-1, targets[rows, None], grad[rows, None])
+            narrow = into.div_(ctx.temperature).to(states.dtype)
+            torch.mm(narrow, weight, out=grad_states[rows])
+            if grad_weight is not None:
+                grad_weight.addmm_(narrow.t(), states[rows])
+        return grad_states, grad_weight, None, None, None
+
+
+def _chunks(number: int) -> list[slice]:
+    return [slice(start, start + HEAD_CHUNK) for start in range(0, number, HEAD_CHUNK)]
 
 
 def _chunk(

@@ -113,8 +113,12 @@ def test_head_is_the_models_own(architecture: str, temperature: float):
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma2"])
-def test_gradients_are_those_of_the_plain_computation(architecture: str, monkeypatch):
+@pytest.mark.parametrize("kept_bytes", [0, 2**20])
+def test_gradients_are_those_of_the_plain_computation(
+    architecture: str, kept_bytes: int, monkeypatch
+):
     monkeypatch.setattr(head, "HEAD_CHUNK", 4)
+    monkeypatch.setattr(head, "KEPT_BYTES", kept_bytes)
     model = build_model(architecture, tie_word_embeddings=True)
     ids = torch.arange(3, 15)[None]
     gradients = []
@@ -122,7 +126,9 @@ def test_gradients_are_those_of_the_plain_computation(architecture: str, monkeyp
         model.zero_grad()
         if chunked:
             states = hidden_states(model, ids)[0, :-1]
-            logprobs, _ = head_logprobs(model, states, ids[0, 1:], 0.7)
+            logprobs, entropies = head_logprobs(model, states, ids[0, 1:], 0.7, with_entropy=True)
+            assert entropies is not None
+            assert not entropies.requires_grad
         else:
             logits = model(input_ids=ids).logits[0, :-1] / 0.7
             logprobs = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]

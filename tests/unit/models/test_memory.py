@@ -27,4 +27,4 @@ def test_blocks_are_handed_out_again_without_page_faults() -> None:
     ).stdout.split()
     before, kept, _, after = told
     assert kept == "True"
-    assert int(after) < int(before) / 10
+    assert int(after) < int(before) / 4
