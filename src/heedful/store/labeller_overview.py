@@ -76,6 +76,22 @@ def labeller_numbers(
     return list(found.values())
 
 
+def sent_by(
+    session: Session, *, project_id: str, account_id: str, limit: int, offset: int = 0
+) -> list[tuple[SubmissionRow, ItemRow, BatchRow]]:
+    """What a labeller sent in a project, the newest first, with its item and batch."""
+    rows = session.execute(
+        select(SubmissionRow, ItemRow, BatchRow)
+        .join(ItemRow, ItemRow.id == SubmissionRow.item_id)
+        .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
+        .where(SubmissionRow.account_id == account_id, SubmissionRow.project_id == project_id)
+        .order_by(SubmissionRow.submitted_at.desc(), SubmissionRow.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [(submission, item, batch) for submission, item, batch in rows]
+
+
 def _add_skips_and_leases(
     session: Session, project_id: str, found: dict[str, LabellerNumbers], now: datetime
 ) -> None:
