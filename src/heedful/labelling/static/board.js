@@ -12,6 +12,9 @@ const root = document.getElementById("board");
 const stage = document.getElementById("stage");
 const reading = document.getElementById("reading");
 const panel = document.getElementById("panel");
+const sending = document.getElementById("sending");
+const promptBox = document.getElementById("prompt-box");
+const isNarrow = matchMedia("(max-width: 43.99rem)");
 const said = document.getElementById("said");
 const { cards, flags, keys } = task;
 
@@ -57,17 +60,20 @@ const placed = (letter) => {
 };
 
 function choose(letter, { focus = true } = {}) {
+  const follows = document.activeElement?.dataset?.key?.startsWith("strip-");
   at.letter = letter;
   at.whole = false;
   said.textContent = `Output ${letter}: ${placed(letter)}.`;
   if (reader) reader.show(letter, placed(letter));
   draw();
   if (at.phase === "rank" && focus && !reader) focusOn(`card-${letter}`);
+  if (follows) focusOn(`strip-${letter}`);
   if (at.phase === "rate" && !reader) showStart();
 }
 
 // After moving on, the new output begins at the top of the window.
 function showStart() {
+  if (isNarrow.matches) promptBox.open = false; // read once; its title opens it again
   const top = reading.getBoundingClientRect().top;
   if (top < 0 || top > innerHeight * 0.6) reading.scrollIntoView({ block: "start" });
 }
@@ -82,12 +88,13 @@ function goTo(phase) {
   if (at.phase === phase) return;
   at.phase = phase;
   at.whole = false;
+  if (isNarrow.matches) promptBox.open = false;
   if (phase === "rank" && board.tray.length) at.letter = board.tray[0];
   said.textContent = phase === "rank"
     ? `Ranking. ${board.tray.length} in the tray. A letter chooses, a digit places.`
     : `Rating output ${at.letter}: ${placed(at.letter)}.`;
   draw();
-  scrollTo(0, Math.min(scrollY, root.offsetTop));
+  scrollTo(0, Math.min(scrollY, (isNarrow.matches ? stage : root).getBoundingClientRect().top + scrollY - 8));
   focusOn(phase === "rank" ? `card-${at.letter}` : `strip-${at.letter}`);
 }
 
@@ -249,6 +256,7 @@ function draw() {
   drawStage();
   drawReading();
   drawPanel();
+  sending.replaceChildren(...(at.phase === "rank" ? sendParts() : []));
   if (held && document.activeElement?.dataset?.key !== held) focusOn(held);
 }
 
@@ -281,7 +289,7 @@ function drawPanel() {
   panel.dataset.shows = "rank";
   panel.replaceChildren(
     placePanel(board, at.letter, at.whole, { place: (rank) => place(rank), back: () => { tell(board.toTray(at.letter)); focusOn(`card-${at.letter}`); }, read, compare: { go: () => compare(), keys: task.shortcuts_on ? keys : {} } }),
-    sendPanel());
+    ...differences());
 }
 
 const button = (name, label, attributes = {}) => h("button", { type: "button", class: "button", "data-key": name, onclick: () => commands[name](), ...attributes },
@@ -291,19 +299,24 @@ function moveOn() {
   return h("p", { class: "panel-actions move-on" }, button("previous", "Previous", { class: "button quiet" }), button("next", "Next", { class: "button primary" }));
 }
 
-function sendPanel() {
+// Where ranks and ratings say opposite things; only said, never in the way.
+function differences() {
   const found = board.disagreements();
   const { quality } = board.answer;
+  if (!found.length) return [];
+  return [h("div", { class: "notice warn disagree", role: "note" }, h("p", {}, "Ranks and ratings differ. Change either, or leave them:"),
+    h("ul", {}, found.slice(0, 4).map(([better, worse]) => h("li", {}, `${better} (rated ${quality[better]}) stands above ${worse} (rated ${quality[worse]})`))),
+    found.length > 4 ? h("p", {}, `and ${found.length - 4} more`) : null)];
+}
+
+function sendParts() {
   const waiting = board.missing();
-  return h("div", { class: "send-panel" },
-    found.length ? h("div", { class: "notice warn disagree", role: "note" }, h("p", {}, "Ranks and ratings differ here; change either, or leave both as they are:"),
-      h("ul", {}, found.slice(0, 4).map(([better, worse]) => h("li", {}, `${better} (rated ${quality[better]}) stands above ${worse} (rated ${quality[worse]})`))),
-      found.length > 4 ? h("p", {}, `and ${found.length - 4} more`) : null) : null,
-    h("p", { class: "panel-actions" },
-      button("all_bad", "All are bad", { "aria-pressed": String(board.answer.all_bad), class: "button toggle" }),
-      button("undo", "Undo", { class: "button quiet", disabled: board.past.length === 0 })),
-    h("p", { class: "panel-actions" }, h("button", { type: "button", class: "button primary send", "data-key": "send", "aria-describedby": "send-why", onclick: submit }, "Send ", task.shortcuts_on ? h("kbd", { "aria-hidden": "true" }, "Ctrl Enter") : null)),
-    h("p", { class: "muted", id: "send-why" }, waiting ? waiting.what.replace("Not sent: ", "Not yet: ") : "All are placed. You can send this."));
+  return [
+    h("p", { class: "muted send-why", id: "send-why" }, waiting ? waiting.what.replace("Not sent: ", "Not yet: ") : "All are placed."),
+    button("all_bad", "All are bad", { "aria-pressed": String(board.answer.all_bad), class: "button toggle" }),
+    button("undo", "Undo", { class: "button quiet", disabled: board.past.length === 0 }),
+    h("button", { type: "button", class: `button send${waiting ? "" : " primary"}`, "data-key": "send", "aria-describedby": "send-why", onclick: submit }, "Send ", task.shortcuts_on ? h("kbd", { "aria-hidden": "true" }, "Ctrl Enter") : null),
+  ];
 }
 
 document.addEventListener("keydown", onKey);

@@ -84,9 +84,9 @@ export function openHelp({ actions, keys, on, numCards, settingsUrl, onClose }) 
   const table = (caption, rows) => h("table", { class: "keys compact" }, h("caption", {}, caption), h("tbody", {}, rows));
   const of = (where) => actions.filter((action) => action.where === where).map((action) => row(keys[action.name], action.label));
   const last = String.fromCharCode(64 + numCards);
-  const dialog = open(h("dialog", { class: "sheet help", "aria-labelledby": "help-title" },
+  const dialog = open(h("dialog", { class: "sheet all-keys", "aria-labelledby": "help-title" },
     h("header", {}, h("h2", { id: "help-title" }, "Keys"), h("span", { class: "sheet-actions" }, h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close"))),
-    h("div", { class: "help-body", tabindex: "0", role: "region", "aria-label": "All keys" },
+    h("div", { class: "all-keys-body", tabindex: "0", role: "region", "aria-label": "All keys" },
       on ? null : h("p", { class: "notice warn" }, "Single keys are switched off in your settings."),
       table("Rating", [row("1 – 7", "Overall quality"), ...of("rate")]),
       table("Ranking", [row(`A – ${last}`, "Choose an output"), row(`1 – ${numCards}`, "Place it at that rank; the same number is a tie"), row(`Shift + A – ${last}`, "Compare it with the chosen one"), row("Backspace", "Back to the tray"), row("← ↑ → ↓", "Move between the cards"), ...of("rank")]),

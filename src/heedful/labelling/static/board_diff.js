@@ -8,7 +8,7 @@ export function compareWords(left, right) {
   const b = right.match(/\s+|\S+/g) ?? [];
   const wordsA = places(a);
   const wordsB = places(b);
-  const [sameA, sameB] = common(wordsA.map((i) => a[i]), wordsB.map((i) => b[i]));
+  const [sameA, sameB] = common(wordsA.map((i) => a[i]), wordsB.map((i) => b[i])).map(withoutSpecks);
   const shared = sameA.filter(Boolean).length;
   return {
     left: runs(a, wordsA, sameA),
@@ -62,6 +62,19 @@ function common(a, b) {
     else j += 1;
   }
   return [sameA, sameB];
+}
+
+// A word or two in common amid what differs say nothing ("the", "of"): they are marked too.
+function withoutSpecks(same) {
+  const found = [];
+  for (const value of same) {
+    if (found.at(-1)?.value === value) found.at(-1).length += 1;
+    else found.push({ value, length: 1 });
+  }
+  return found.flatMap(({ value, length }, i) => {
+    const around = Math.min(found[i - 1]?.length ?? 0, found[i + 1]?.length ?? 0);
+    return new Array(length).fill(value && !(length <= 2 && around >= length));
+  });
 }
 
 function runs(pieces, words, same) {

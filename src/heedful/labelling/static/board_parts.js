@@ -61,12 +61,12 @@ export function columns(board, makeCard, place) {
     const here = board.column(rank);
     const note = rank === 1 ? "best" : rank === total ? "worst" : "";
     return h("section", { class: `column${here.length > 1 ? " is-tie" : ""}${here.length ? "" : " is-empty"}`, "data-rank": rank, "aria-label": `Rank ${rank}${note ? `, ${note}` : ""}: ${here.length ? here.join(", ") : "empty"}` },
-      h("h3", { onclick: () => place(rank) }, h("span", { class: "rank-word" }, "Rank "), `${rank}`, note ? h("small", {}, ` ${note}`) : null, here.length > 1 ? h("small", { class: "tie" }, ` tie`) : null),
+      h("h2", { onclick: () => place(rank) }, h("span", { class: "rank-word" }, "Rank "), `${rank}`, note ? h("small", {}, ` ${note}`) : null, here.length > 1 ? h("small", { class: "tie" }, ` tie`) : null),
       h("ul", {}, here.map(makeCard)));
   });
   const waiting = board.tray;
   const tray = h("section", { class: `tray${waiting.length ? "" : " is-empty"}`, "data-rank": "tray", "aria-label": `Tray: ${waiting.length ? waiting.join(", ") : "empty"}` },
-    h("h3", {}, "Tray ", h("small", {}, waiting.length ? `${waiting.length} to place` : "empty: all are placed")),
+    h("h2", {}, "Tray ", h("small", {}, waiting.length ? `${waiting.length} to place` : "empty: all are placed")),
     h("ul", {}, waiting.map(makeCard)));
   return h("div", { class: "ranks" }, tray, h("div", { class: "rank-columns", "data-count": total }, ranks));
 }
