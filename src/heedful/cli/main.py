@@ -14,7 +14,7 @@ from rich.console import Console
 
 from heedful import __version__
 from heedful.cli import data as data_room
-from heedful.cli import models, train
+from heedful.cli import label, models, train
 from heedful.core.errors import HeedfulError, Interrupted
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(train.app, name="train")
 app.add_typer(models.app, name="model")
 app.add_typer(data_room.app, name="data")
+app.add_typer(label.app, name="label")
 
 ConfigFiles = Annotated[
     list[Path] | None, typer.Argument(help="TOML files; a later one wins over an earlier one.")

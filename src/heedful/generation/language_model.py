@@ -215,7 +215,7 @@ class LanguageModel:
         return [
             [
                 Completion(
-                    id=derived_id("completion", name, *key, seed, k, sampling.model_dump_json()),
+                    id=completion_id(name, *key, seed=seed, place=k, sampling=sampling),
                     prompt_id=prompt.id,
                     text=generated.text,
                     checkpoint_id=name,
@@ -228,6 +228,21 @@ class LanguageModel:
             ]
             for prompt, key, row in zip(prompts, _keys(prompts), sampled, strict=True)
         ]
+
+
+def completion_id(
+    checkpoint_id: str, *key: str | int, seed: int, place: int, sampling: SamplingParameters
+) -> str:
+    """The id of completion `place` of a prompt, known before it is sampled.
+
+    Args:
+        checkpoint_id: As written into the completion.
+        key: The prompt's id, and from its second occurrence on which one it is.
+        seed: Of the noise.
+        place: From 0 to K - 1.
+        sampling: How it is drawn.
+    """
+    return derived_id("completion", checkpoint_id, *key, seed, place, sampling.model_dump_json())
 
 
 def _keys(prompts: Sequence[Prompt]) -> list[tuple[str | int, ...]]:

@@ -12,10 +12,11 @@ import secrets
 import shutil
 import unicodedata
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -33,7 +34,10 @@ from heedful.store.tables import CompletionRow, PromptRow
 Kind = Literal["demonstrations", "rankings", "ratings", "prompts"]
 FileFormat = Literal["jsonl", "parquet"]
 PreferenceForm = Literal["conversation", "text"]
+LineForm = Literal["stream", "preference", "preference-text"]
+LABEL_KINDS: tuple[Kind, ...] = ("demonstrations", "rankings", "ratings")
 Labelled = Demonstration | Ranking | Rating
+T = TypeVar("T")
 _LONGEST_NAME = 80
 _NAMES: dict[type[Record], str] = {
     Prompt: "prompts",
@@ -56,7 +60,7 @@ class ExportOptions:
     """
 
     wanted: LabelFilter = field(default_factory=lambda: LabelFilter(purposes=("training",)))
-    kinds: tuple[Kind, ...] = ("demonstrations", "rankings", "ratings")
+    kinds: tuple[Kind, ...] = LABEL_KINDS
     key: Key | None = None
 
 
@@ -64,12 +68,12 @@ class ExportOptions:
 class Exported:
     """How many records went out, by kind, and how many submissions did not, by reason."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def summary(self) -> str:
         """One sentence for a log."""
-        parts = [f"{count:,} {name}" for name, count in self.counts.items()]
+        parts = [f"{count:,} {name}" for name, count in self.counts.items()] or ["nothing"]
         if self.left_out:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
             parts.append(f"left out: {reasons}")
@@ -97,6 +101,19 @@ def export_records(session: Session, project_id: str, options: ExportOptions) ->
 def stream_export(session: Session, project_id: str, options: ExportOptions) -> Iterator[bytes]:
     """The lines of a stream that `heedful train` reads, see `heedful.data.record_stream`."""
     return stream_lines(export_records(session, project_id, options))
+
+
+def export_lines(
+    session: Session, project_id: str, options: ExportOptions, form: LineForm, counts: Counter[str]
+) -> Iterator[bytes]:
+    """The lines of any form that has lines; `counts` says what has gone out so far, by kind."""
+    if form == "stream":
+        records = export_records(session, project_id, options)
+        yield from stream_lines(_counted(records, lambda one: _NAMES[type(one)], counts))
+        return
+    shape: PreferenceForm = "text" if form == "preference-text" else "conversation"
+    rows = export_preferences(session, project_id, options, shape)
+    yield from json_lines(_counted(rows, lambda _: "preferences", counts))
 
 
 def export_preferences(
@@ -213,6 +230,12 @@ def safe_name(*parts: str) -> str:
     plain = unicodedata.normalize("NFKD", "-".join(parts)).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:_LONGEST_NAME].rstrip("-")
     return name or "export"
+
+
+def _counted(records: Iterable[T], name: Callable[[T], str], counts: Counter[str]) -> Iterator[T]:
+    for record in records:
+        counts[name(record)] += 1
+        yield record
 
 
 def _records_of(label: Label, options: ExportOptions) -> Iterator[Labelled]:

@@ -209,6 +209,7 @@ class _Import:
             state="closed",
             overlap=overlap,
             closed_reason=f"imported from {self.labels.name}",
+            closed_at=self.now,
             created_by=self.by,
             created_at=self.now,
         )

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from heedful.data.pseudonyms import Key
 from heedful.data.sources import load_demonstrations, load_prompts, load_rankings
 from heedful.labelling.exports import (
     ExportOptions,
+    export_lines,
     export_preferences,
     export_records,
-    json_lines,
     safe_name,
     stream_export,
     write_folder,
@@ -118,14 +119,15 @@ def test_preferences_in_conversation_hold_each_strict_pair(
     }
 
 
-@pytest.mark.parametrize("form", ["conversation", "text"])
+@pytest.mark.parametrize("form", ["preference", "preference-text"])
 def test_preferences_come_back_through_our_own_reader(
     database: Database, project: LabelledProject, tmp_path: Path, form: str
 ) -> None:
     path = tmp_path / "preferences.jsonl"
     with database.read() as session:
-        rows = export_preferences(session, project.demo.id, ExportOptions(), form)
-        write_lines(path, json_lines(rows))
+        counts: Counter[str] = Counter()
+        lines = export_lines(session, project.demo.id, ExportOptions(), form, counts)
+        assert write_lines(path, lines) == counts["preferences"] == 8
     found = load_rankings(path)
     texts = {completion.id: completion.text for completion in found.completions}
     best = found.rankings[0].comparisons()[0]
