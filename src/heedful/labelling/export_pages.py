@@ -6,6 +6,7 @@ that an error is a page and never half a file. Each download is a line in the au
 
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -17,12 +18,12 @@ from starlette.background import BackgroundTask
 from heedful.core.records import MadeBy
 from heedful.data.pseudonyms import KEY_VARIABLE, Key, read_key
 from heedful.labelling.exports import (
+    LABEL_KINDS,
     ExportOptions,
     Kind,
-    export_preferences,
-    json_lines,
+    LineForm,
+    export_lines,
     safe_name,
-    stream_export,
     write_lines,
     write_zip,
 )
@@ -37,8 +38,7 @@ from heedful.store.overview import BatchNumbers, batch_numbers
 router = APIRouter()
 Here = Annotated[ProjectView, Depends(project_access("researcher"))]
 
-FileForm = Literal["records", "parquet", "stream", "conversation", "text"]
-LABELS: tuple[Kind, ...] = ("demonstrations", "rankings", "ratings")
+FileForm = Literal["records", "parquet", "stream", "preference", "preference-text"]
 _FIRST = {"form": "records", "adjudicated": "replace"}
 
 
@@ -64,7 +64,7 @@ def download(request: Request, here: Here, store: Store, form: Form) -> Response
         suffix = ".zip" if chosen in ("records", "parquet") else ".jsonl"
         path = folder / f"{stem}{suffix}"
         with store.read() as session:
-            _write(session, here.project.id, path, chosen, options)
+            counts = _write(session, here.project.id, path, chosen, options)
         with store.write() as session:
             audit.record(
                 session,
@@ -73,7 +73,7 @@ def download(request: Request, here: Here, store: Store, form: Form) -> Response
                 object_kind="project",
                 object_id=here.project.id,
                 project_id=here.project.id,
-                detail={"form": chosen, "bytes": path.stat().st_size},
+                detail={"form": chosen} | counts,
             )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,21 +88,20 @@ def download(request: Request, here: Here, store: Store, form: Form) -> Response
 
 def _write(
     session: Session, project_id: str, path: Path, chosen: FileForm, options: ExportOptions
-) -> None:
-    if chosen == "stream":
-        write_lines(path, stream_export(session, project_id, options))
-    elif chosen in ("records", "parquet"):
+) -> dict[str, int]:
+    """Write the file; return how many records of each kind are in it."""
+    if chosen in ("records", "parquet"):
         file_format: Literal["jsonl", "parquet"] = "jsonl" if chosen == "records" else "parquet"
-        write_zip(session, project_id, path, options, file_format=file_format)
-    else:
-        pairs = export_preferences(
-            session, project_id, options, "text" if chosen == "text" else "conversation"
-        )
-        write_lines(path, json_lines(pairs))
+        done = write_zip(session, project_id, path, options, file_format=file_format)
+        return dict(done.counts)
+    counts: Counter[str] = Counter()
+    form: LineForm = next(one for one in get_args(LineForm) if one == chosen)
+    write_lines(path, export_lines(session, project_id, options, form, counts))
+    return dict(counts)
 
 
 def _options(form: FormReader, batch_ids: list[str]) -> ExportOptions:
-    kinds = form.many("kinds", "The labels", LABELS)
+    kinds = form.many("kinds", "The labels", get_args(Kind))
     purposes = form.many("purposes", "The purposes", get_args(Purpose))
     if not kinds:
         form.errors["kinds"] = "Choose at least one kind of label."
@@ -138,7 +137,7 @@ def _page(request: Request, here: ProjectView, store: Store, form: FormReader | 
         batches: list[BatchNumbers] = batch_numbers(session, project_id=here.project.id)
         left_out = count_left_out(session, here.project.id, LabelFilter(purposes=("training",)))
     ticked = {
-        "kinds": form.many("kinds", "", LABELS) if form is not None else LABELS,
+        "kinds": form.many("kinds", "", get_args(Kind)) if form is not None else LABEL_KINDS,
         "purposes": form.many("purposes", "", get_args(Purpose)) if form else ("training",),
         "batches": form.many("batches", "", [one.batch.id for one in batches]) if form else (),
         "made_by": form.many("made_by", "", get_args(MadeBy)) if form is not None else (),
