@@ -40,6 +40,7 @@ class Person:
 
     page: Any
     name: str
+    task: str = ""
 
     def go(self, path: str) -> None:
         assert self.page.goto(path).ok, path
@@ -166,25 +167,25 @@ def rank_by_keys(person: Person, ranks: str, *, until: Callable[[], None] | None
 
 
 def next_task(person: Person) -> str:
-    """Take the next task as the start page offers it; gives the task's heading."""
+    """Go on as the start page offers it; gives the task's heading.
+
+    (After sending, the browser has gone on to the next task by itself, if there is one.)
+    """
     person.go("/work")
-    person.page.get_by_role("button", name="Next task").press("Enter")
+    begun = person.page.get_by_role("link", name="Continue")
+    begun.or_(person.page.get_by_role("button", name="Next task")).first.press("Enter")
     person.page.wait_for_url("**/work/items/*")
+    person.task = person.page.url
     heading: str = person.page.get_by_role("heading", level=1).inner_text()
     return heading
 
 
 def sent(person: Person, count: int) -> None:
-    """Wait until the server has so many submissions of this person."""
-    person.page.wait_for_function(
-        """async count => {
-          const page = await fetch("/work/history").then(answer => answer.text());
-          return new DOMParser().parseFromString(page, "text/html")
-            .querySelectorAll("tbody tr").length === count;
-        }""",
-        arg=count,
-        polling=200,
-    )
+    """Wait until the page has gone on; then so many tasks stand in this person's history."""
+    person.page.wait_for_url(lambda url: url != person.task)
+    person.page.wait_for_load_state()
+    person.go("/work/history")
+    assert person.page.locator("main tbody tr").count() == count, person.text()
 
 
 def invite(admin: Person, project: str) -> str:
@@ -251,9 +252,13 @@ def lose_the_network(labeller: Person) -> None:
 
 def train_on(export: Path, folder: Path) -> list[float]:
     """Train a tiny reward model on the exported stream; gives the loss of every step."""
-    model = build_model_dir(folder / "model", initial_std=0.1)
-    rankings = {"rankings": export, "validation_share": 0.0}
-    reward.train(make_project(folder / "run", model, data=rankings), Display())
+    model = build_model_dir(folder / "model", initial_std=0.1, max_position_embeddings=2048)
+    sections: dict[str, dict[str, Any]] = {
+        "data": {"rankings": export, "validation_share": 0.0},
+        "format": {"template": "plain", "max_prompt_tokens": 256, "max_completion_tokens": 1024},
+        "reward": {"epochs": 3, "batch_size": 2, "learning_rate": 3e-3},
+    }
+    reward.train(make_project(folder / "run", model, **sections), Display())
     return [row["reward/loss"] for row in read_metrics(folder / "run" / "metrics.jsonl")]
 
 
