@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError
+from heedful.labelling.agreement import agreement_of
 from heedful.labelling.default_instructions import DEFAULT_INSTRUCTIONS
 from heedful.labelling.form_values import Form, FormReader
 from heedful.labelling.guards import ProjectView, Store, Viewer, needs, project_access
@@ -22,9 +23,11 @@ from heedful.labelling.project_settings import (
     settings_of,
 )
 from heedful.labelling.rendering import page, redirect
+from heedful.labelling.team_agreement import labels_compared
 from heedful.store.overview import batch_numbers, daily_labels, project_numbers
 from heedful.store.project_changes import change_project
 from heedful.store.projects import add_member, create_project
+from heedful.store.quality_queries import judgements
 from heedful.store.tables import AccountRow, InviteRow, MemberRow, ProjectRow, PromptRow
 
 router = APIRouter()
@@ -32,6 +35,8 @@ Researcher = Annotated[Viewer, Depends(needs("researcher"))]
 Here = Annotated[ProjectView, Depends(project_access("researcher"))]
 
 CHART_DAYS = 28
+# Comparing more takes seconds, which nobody who opens the dashboard asked for.
+MOST_COMPARED = 5_000
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "INR", "JPY", "PHP", "BDT", "KES")
 _SHARES = {
     "flag_agreement_cutoff": "Agreement on sensitive content",
@@ -118,6 +123,20 @@ def live_numbers(request: Request, here: Here, store: Store) -> Response:
     return page(request, "admin/_numbers.html", viewer=here.viewer, project=here.project, **context)
 
 
+@router.get("/projects/{project_id}/agreement-summary")
+def agreement_summary(request: Request, here: Here, store: Store) -> Response:
+    """How far labellers agree, in three lines; fetched after the dashboard is there."""
+    found = None
+    with store.read() as session:
+        batches = batch_numbers(session, project_id=here.project.id)
+        if sum(one.work.labels for one in batches) <= MOST_COMPARED:
+            compared = labels_compared(judgements(session, here.project.id))
+            found = agreement_of([one.ranking for one in compared])
+    return page(
+        request, "admin/_agreement.html", viewer=here.viewer, project=here.project, found=found
+    )
+
+
 @router.get("/projects/{project_id}/settings")
 def project_settings(request: Request, here: Here) -> Response:
     """The form for pay, cut-offs and habits."""
@@ -198,6 +217,11 @@ def _next_steps(
         steps.append((f"{base}/batches/new", "Make a batch", why))
     elif not any(one.batch.state == "open" for one in context["batches"]):
         steps.append((f"{base}/batches", "Open a batch", "Nothing is open for labellers now."))
+    steps += [
+        (f"/batches/{one.batch.id}", f"Close {one.batch.name}", "All its labels are there.")
+        for one in context["batches"]
+        if one.batch.state == "open" and not one.slots.remaining
+    ]
     return steps
 
 
