@@ -44,12 +44,13 @@ class _Reachable:
 
     url: str
 
-    def client(self, login: str | None = None, password: str = PASSWORD) -> httpx.Client:
-        """A client of this site, signed in as `login`; close it."""
-        client = httpx.Client(base_url=self.url, timeout=30.0)
-        if login is not None:
-            self.sign_in(client, login, password)
-        return client
+    @contextmanager
+    def client(self, login: str | None = None, password: str = PASSWORD) -> Iterator[httpx.Client]:
+        """A client of this site, signed in as `login`."""
+        with httpx.Client(base_url=self.url, timeout=30.0) as client:
+            if login is not None:
+                self.sign_in(client, login, password)
+            yield client
 
     def sign_in(self, client: httpx.Client, login: str, password: str = PASSWORD) -> None:
         """Send the sign-in form, as a browser would."""
@@ -91,7 +92,7 @@ class Site(_Reachable):
     def __init__(self, database: Database, **settings: Any) -> None:
         self.database = database
         self.settings = ServerSettings(port=free_port(), **settings)
-        self.url = self.settings.origin
+        self.url = f"http://127.0.0.1:{self.settings.port}"
         self.app = create_app(database, self.settings)
         self.life: Life | None = None
         self.start()
@@ -100,7 +101,13 @@ class Site(_Reachable):
         """Listen on the same port as before."""
         listener = socket.create_server(("127.0.0.1", self.settings.port))
         self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_level="warning", timeout_graceful_shutdown=2)
+            uvicorn.Config(
+                self.app,
+                log_level="warning",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
         )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, daemon=True

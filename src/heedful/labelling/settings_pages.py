@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy import select
 
 from heedful.core.errors import DataError, HeedfulError, LoginError
-from heedful.labelling.api_scopes import SCOPES
+from heedful.labelling.api_scopes import SCOPES, check_scopes
 from heedful.labelling.cookies import SESSION, set_cookie, settings_of
 from heedful.labelling.guards import SignedIn, Store, Viewer, not_found, require
 from heedful.labelling.rendering import page, redirect
@@ -142,8 +142,7 @@ def make_token(
     """Make a token for a program and show it, once."""
     require(viewer, "researcher")
     try:
-        if unknown := set(scopes) - set(SCOPES):
-            raise DataError(f"There is no scope {min(unknown)!r}.", "Choose from the list.")
+        check_scopes(scopes)
         with store.write() as session:
             _, token = create_token(
                 session,
