@@ -7,6 +7,7 @@ a page that no link leads to is a fault, and so is a link that leads nowhere.
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -34,7 +35,15 @@ _LINK = re.compile(r"""<a\s[^>]*?href="([^"]+)\"""")
 _MOST_OF_A_ROUTE = 12
 _SHOWN_OF_A_ROUTE = {"/work/items/{item_id}": 4, "/items/{item_id}": 3, "/batches/{batch_id}": 3}
 # Pages that no link of the application leads to, or not at this moment of the project's life.
-UNLINKED = {"/", "/login", "/invite/{token}", "/healthz"}
+UNLINKED = {
+    "/",
+    "/login",
+    "/invite/{token}",
+    "/healthz",
+    "/work/session",
+    "/projects/{project_id}/numbers",
+    "/batches/{batch_id}/progress",
+}
 
 
 @dataclass
@@ -95,7 +104,7 @@ def walk(site: Site, login: str) -> Walk:
     waiting = [("/", "nowhere")]
     seen = {"/"}
     tried: dict[str, int] = defaultdict(int)
-    with site.client(login) as client:
+    with closing(site.client(login)) as client:
         while waiting:
             address, source = waiting.pop(0)
             path = address.partition("?")[0]

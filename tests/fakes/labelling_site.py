@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,13 +44,16 @@ class _Reachable:
 
     url: str
 
-    @contextmanager
-    def client(self, login: str | None = None, password: str = PASSWORD) -> Iterator[httpx.Client]:
-        """A client of this site, signed in as `login`."""
-        with httpx.Client(base_url=self.url, timeout=30.0) as client:
+    def client(self, login: str | None = None, password: str = PASSWORD) -> httpx.Client:
+        """A client of this site, signed in as `login`; close it."""
+        client = httpx.Client(base_url=self.url, timeout=30.0)
+        try:
             if login is not None:
                 self.sign_in(client, login, password)
-            yield client
+        except BaseException:
+            client.close()
+            raise
+        return client
 
     def sign_in(self, client: httpx.Client, login: str, password: str = PASSWORD) -> None:
         """Send the sign-in form, as a browser would."""
@@ -67,7 +70,7 @@ class _Reachable:
 
     def cookies(self, login: str) -> list[dict[str, Any]]:
         """The cookies of somebody signed in, as Playwright's `add_cookies` takes them."""
-        with self.client(login) as client:
+        with closing(self.client(login)) as client:
             return [
                 {"name": one.name, "value": one.value, "url": self.url}
                 for one in client.cookies.jar
