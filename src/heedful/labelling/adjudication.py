@@ -72,13 +72,13 @@ def adjudicate(
     project_id: str,
     name: str,
     item_ids: Collection[str],
-    purpose: Purpose,
     created_by: str,
 ) -> BatchRow:
     """An open batch in which reviewers or researchers rank these items anew.
 
     Raises:
-        DataError: No item is given, or one is adjudicated already.
+        DataError: No item is given, one is adjudicated already, or they are for more than one
+            purpose, which a batch cannot be.
     """
     known = open_to_adjudication(session, project_id)
     if gone := [one for one in item_ids if one not in known]:
@@ -86,17 +86,21 @@ def adjudicate(
             f"{len(gone)} of the items cannot be adjudicated (the first is {gone[0]})",
             "They may have been adjudicated meanwhile; reload the page.",
         )
+    purposes: set[Purpose] = {known[one][1] for one in item_ids}
+    if len(purposes) > 1:
+        raise DataError(
+            f"The items are for {' and '.join(sorted(purposes))}; a batch is for one purpose.",
+            "Choose items of one purpose, and make another batch for the others.",
+        )
     return create_batch(
         session,
         project_id=project_id,
         name=name,
         kind="adjudication",
-        purpose=purpose,
+        purpose=purposes.pop() if purposes else "training",
         items=[
-            ItemSpec(
-                known[one].prompt_id, completion_ids=known[one].completion_ids, adjudicates=one
-            )
-            for one in item_ids
+            ItemSpec(item.prompt_id, completion_ids=item.completion_ids, adjudicates=item.id)
+            for item, _ in (known[one] for one in item_ids)
         ],
         created_by=created_by,
         state="open",

@@ -25,6 +25,7 @@ from heedful.labelling.resampling import (
 )
 from heedful.store.quality_queries import Judgement, TimeSpent
 
+_LEAST_PROMPTS = 20  # below this a bootstrap over prompts is too sure of itself
 _OUTLIER_DEVIATIONS = 3.0
 _TO_STANDARD_DEVIATION = 1.4826  # of a median absolute deviation, where values are normal
 _LEAST_SECONDS = 0.1
@@ -36,6 +37,7 @@ class Biases:
 
     Attributes:
         num_pairs: Strictly ordered pairs of completions of different length.
+        num_prompts: That the labeller ranked.
         longer: Share of them in which the longer one was preferred.
         longer_of_others: The same share of all other labellers.
         longer_apart: The difference of the two.
@@ -43,6 +45,7 @@ class Biases:
     """
 
     num_pairs: int
+    num_prompts: int
     longer: Interval | None
     longer_of_others: Interval | None
     longer_apart: Interval | None
@@ -50,13 +53,13 @@ class Biases:
 
     @property
     def prefers_length_unlike_others(self) -> bool:
-        """Whether the interval of the difference leaves 0 out."""
-        return _leaves_out(self.longer_apart, 0.0)
+        """Whether the interval of the difference leaves 0 out, over enough prompts."""
+        return self.num_prompts >= _LEAST_PROMPTS and _leaves_out(self.longer_apart, 0.0)
 
     @property
     def prefers_a_position(self) -> bool:
-        """Whether the interval of `earlier` leaves one half out."""
-        return _leaves_out(self.earlier, 0.5)
+        """Whether the interval of `earlier` leaves one half out, over enough prompts."""
+        return self.num_prompts >= _LEAST_PROMPTS and _leaves_out(self.earlier, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,7 @@ def _biases(counts: Floats, prompt: Integers, mine: Mask) -> Biases:
     of_others, others_drawn = shares(4)
     return Biases(
         num_pairs=int(whole[0, 1]),
+        num_prompts=len(np.unique(prompt[mine])),
         longer=share_interval_of(longer, longer_drawn, len(prompts)),
         longer_of_others=share_interval_of(of_others, others_drawn, len(prompts)),
         longer_apart=interval_of(longer - of_others, longer_drawn - others_drawn),

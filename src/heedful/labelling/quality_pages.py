@@ -12,7 +12,6 @@ from heedful.labelling.guards import ProjectView, Store, project_access
 from heedful.labelling.paired_rankings import TiePolicy
 from heedful.labelling.quality_view import MOST_DISAGREEMENTS, agreement_view
 from heedful.labelling.rendering import page, redirect
-from heedful.labelling.team_agreement import COMPARED
 from heedful.store.quality_queries import open_to_adjudication
 
 router = APIRouter()
@@ -36,7 +35,6 @@ def agreement_page(
         view=view,
         report=view.report,
         policies=TIE_POLICIES,
-        purposes=COMPARED,
     )
 
 
@@ -45,7 +43,6 @@ def adjudicate_items(request: Request, seen: Researched, store: Store, form: For
     """Make a batch of the items that were ticked."""
     back = f"/projects/{seen.project.id}/agreement"
     name = form.text("name", "The name of the batch", required=True)
-    purpose = form.choice("purpose", "The purpose", COMPARED)
     with store.read() as session:
         known = open_to_adjudication(session, seen.project.id)
     chosen = form.many("item", "The items", known)
@@ -62,7 +59,6 @@ def adjudicate_items(request: Request, seen: Researched, store: Store, form: For
                 project_id=seen.project.id,
                 name=name,
                 item_ids=chosen,
-                purpose=purpose,
                 created_by=seen.viewer.id,
             )
     except DataError as error:

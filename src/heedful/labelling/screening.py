@@ -156,7 +156,11 @@ def _grading(demonstrations: Sequence[GradedDemonstration], settings: ProjectSet
     return _counted("demonstrations", value, len(means), settings.demonstration_cutoff, 1)
 
 
-_UNITS = {"flags": "flags", "rankings": "pairs of outputs", "demonstrations": "demonstrations"}
+_UNITS = {
+    "flags": ("flag", "flags"),
+    "rankings": ("pair of outputs", "pairs of outputs"),
+    "demonstrations": ("demonstration", "demonstrations"),
+}
 
 
 def _counted(key: str, value: Interval | None, count: int, cutoff: float, least: int) -> Criterion:
@@ -165,5 +169,10 @@ def _counted(key: str, value: Interval | None, count: int, cutoff: float, least:
         enough: Standing = "met" if value.value >= cutoff else "below"
         standing = enough if count >= least else "undecided"
     return Criterion(
-        key=key, value=value, count=count, unit=_UNITS[key], cutoff=cutoff, standing=standing
+        key=key,
+        value=value,
+        count=count,
+        unit=_UNITS[key][count != 1],
+        cutoff=cutoff,
+        standing=standing,
     )

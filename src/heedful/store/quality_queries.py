@@ -7,7 +7,7 @@ excluded, and what came as surplus, is left out, as it is from exports.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
@@ -84,6 +84,7 @@ class GradedDemonstration:
     """A demonstration of the screening, and what reviewers gave it."""
 
     demonstration_id: str
+    submission_id: str
     labeller_id: str
     prompt_id: str
     grades: tuple[int, ...]
@@ -184,13 +185,13 @@ def judgements(
     return [_judgement(row, repeats[row.item_id]) for row in rows]
 
 
-def open_to_adjudication(session: Session, project_id: str) -> dict[str, ItemRow]:
-    """The ranking items of a project that no adjudication has been made for, by id."""
+def open_to_adjudication(session: Session, project_id: str) -> dict[str, tuple[ItemRow, Purpose]]:
+    """The ranking items of a project without an adjudication, and what they are for, by id."""
     of_project = (BatchRow.id == ItemRow.batch_id) & (BatchRow.project_id == project_id)
     adjudicated = select(ItemRow.adjudicates).where(ItemRow.adjudicates.is_not(None))
-    query = select(ItemRow).join(BatchRow, of_project)
+    query = select(ItemRow, BatchRow.purpose).join(BatchRow, of_project)
     query = query.where(BatchRow.kind == "ranking", ItemRow.id.not_in(adjudicated))
-    return {item.id: item for item in session.scalars(query)}
+    return {row[0].id: (row[0], cast(Purpose, row[1])) for row in session.execute(query)}
 
 
 def completion_lengths(session: Session, project_id: str) -> dict[str, int]:
@@ -236,7 +237,7 @@ def flag_checks(
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
         .join(ItemRow, ItemRow.id == SubmissionRow.item_id)
         .where(*_counting(project_id, purposes, account_id))
-        .order_by(SubmissionRow.id, RatingRow.id)
+        .order_by(SubmissionRow.id, RatingRow.completion_id)
     )
     checks = []
     for row in session.execute(query):
@@ -263,7 +264,12 @@ def graded_demonstrations(
 ) -> list[GradedDemonstration]:
     """The demonstrations of batches with these purposes, graded or not."""
     query = (
-        select(DemonstrationRow.id, SubmissionRow.account_id, DemonstrationRow.prompt_id)
+        select(
+            DemonstrationRow.id,
+            SubmissionRow.id,
+            SubmissionRow.account_id,
+            DemonstrationRow.prompt_id,
+        )
         .join(SubmissionRow, SubmissionRow.id == DemonstrationRow.submission_id)
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
         .where(*_counting(project_id, purposes, account_id))
@@ -285,8 +291,9 @@ def graded_demonstrations(
     return [
         GradedDemonstration(
             demonstration_id=row[0],
-            labeller_id=row[1],
-            prompt_id=row[2],
+            submission_id=row[1],
+            labeller_id=row[2],
+            prompt_id=row[3],
             grades=tuple(grades[row[0]]),
         )
         for row in found
