@@ -75,6 +75,11 @@ def told_plainly(name: str, *, reading: bool = False) -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise StoreUnavailableError(f"{name}: {BUSY[0]}", BUSY[1]) from error
+    except sqlite3.Error as error:  # at the beginning of a transaction
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        raise StoreUnavailableError(f"{name}: {fault[0]}", fault[1]) from error
     except StatementError as error:
         if isinstance(error.orig, HeedfulError):
             raise error.orig from error
