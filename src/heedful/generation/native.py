@@ -24,6 +24,9 @@ from heedful.generation.cache import new_cache
 from heedful.generation.inference import inference, token_limits
 from heedful.generation.requests import Decode, Slot, Transcript, check_requests, plan_batches
 from heedful.generation.sampling import RowSampling, row_uniforms
+from heedful.models.head import vocabulary_logits
+from heedful.models.loading import trunk_of
+from heedful.models.policy import require_known_head
 
 # Dropping finished rows copies the cache: wait until a quarter of the rows idle.
 _COMPACT_AT = 0.75
@@ -209,23 +212,24 @@ class NativeEngine:
         self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache
     ) -> Tensor:
         """Logits `[B, V]` at the last position."""
-        output = self._model(
+        output = trunk_of(self._model)(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
         )
-        logits: Tensor = output.logits[:, -1]
-        return logits
+        # Of a slice in three dimensions, matmul would copy the head's weights for each row.
+        return vocabulary_logits(self._model, output.last_hidden_state[:, -1].contiguous())
 
 
 def _check_drivable(model: PreTrainedModel) -> None:
-    accepted = inspect.signature(model.forward).parameters
-    missing = {"position_ids", "past_key_values", "logits_to_keep"} - set(accepted)
+    accepted = inspect.signature(trunk_of(model).forward).parameters
+    missing = {"position_ids", "past_key_values"} - set(accepted)
     if missing or model._is_stateful or model.config.is_encoder_decoder:  # noqa: SLF001
         raise ModelError(
             f"the native engine cannot drive a {type(model).__name__}",
             "Use heedful.generation.hf.TransformersEngine, which is slower.",
         )
+    with inference(model):
+        require_known_head(model)

@@ -52,7 +52,7 @@ def require_known_head(model: Any) -> None:
     ids = _probe(model)
     ours = vocabulary_logits(model, hidden_states(model, ids)[0])
     theirs = model(input_ids=ids, use_cache=False).logits[0]
-    if not torch.allclose(ours.float(), theirs.float(), rtol=1e-2, atol=1e-2):
+    if not torch.allclose(ours.float(), theirs.float(), rtol=1e-2, atol=1e-2, equal_nan=True):
         raise ModelError(
             f"{type(model).__name__} scales its logits in a way that is not known here",
             "Choose a model of another architecture, such as Llama, Qwen2 or GPT-2.",
