@@ -99,10 +99,8 @@ class Server:
 
 def start_server(*, durable: bool = False) -> Server:
     """A new server in a temporary folder; the test is skipped where there is no PostgreSQL."""
-    if _program("initdb") is None or _program("postgres") is None:
-        pytest.skip("no PostgreSQL server (initdb, postgres) on this machine")
-    if os.geteuid() == 0 and _OWNER not in {user.pw_name for user in pwd.getpwall()}:
-        pytest.skip(f"PostgreSQL does not run as root, and there is no user {_OWNER}")
+    if reason := server_is_missing():
+        pytest.skip(reason)
     folder = Path(tempfile.mkdtemp(prefix="heedful-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, _OWNER)
@@ -113,6 +111,15 @@ def start_server(*, durable: bool = False) -> Server:
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed:\n{done.stderr.decode()}")
     return Server(folder, durable=durable)
+
+
+def server_is_missing() -> str | None:
+    """Why no server can be started here, if so."""
+    if _program("initdb") is None or _program("postgres") is None:
+        return "no PostgreSQL server (initdb, postgres) on this machine"
+    if os.geteuid() == 0 and _OWNER not in {user.pw_name for user in pwd.getpwall()}:
+        return f"PostgreSQL does not run as root, and there is no user {_OWNER}"
+    return None
 
 
 @contextmanager
