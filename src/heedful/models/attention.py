@@ -2,8 +2,9 @@
 
 PyTorch's fused attention takes several times as long there, above all in the backward pass
 (benchmarks/attention.py). This one is registered with transformers under `NAME`; the models
-keep their own code. What it does not take (a GPU, one query token, long rows, masks that are
-not boolean, dropout, biases) goes to the fused one.
+keep their own code. One query token goes to the fused one, heads that share a key together.
+What is not taken here (a GPU, long rows, a chunk after cached tokens, masks that are not
+boolean, dropout, biases) goes there as transformers would send it.
 
 The probabilities, [B, heads, T, T], are kept for the backward pass: up to `LONGEST` tokens
 they are small beside a layer's other activations.
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -40,12 +42,17 @@ def attend(
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention as transformers asks for it: states [B, heads, T, D] to [B, T, heads, D]."""
+    batch, heads, length, width = query.shape
+    groups = key.shape[1]
     if dropout or not _is_ours(module, query, key, value, attention_mask, options):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )
-    batch, heads, length, width = query.shape
-    groups = key.shape[1]
+    if length == 1:
+        # Heads that share a key are further query tokens, which all see the same.
+        shared = query.reshape(batch, groups, -1, width)
+        one = scaled_dot_product_attention(shared, key, value, attention_mask, scale=scaling)
+        return one.reshape(batch, 1, heads, -1), None
     # The heads that share a key stand side by side, as further rows of one product.
     rows = query.reshape(batch * groups, -1, width) * (width**-0.5 if scaling is None else scaling)
     if attention_mask is None:
@@ -74,8 +81,7 @@ def _is_ours(
     causal = getattr(module, "is_causal", True) if causal is None else causal
     return (
         query.device.type == "cpu"
-        and 1 < length <= LONGEST
-        and key.shape[2] == length
+        and (length == 1 or key.shape[2] == length <= LONGEST)
         and key.shape[-1] == value.shape[-1]
         and (causal if mask is None else mask.dtype == torch.bool and mask.shape[1] == 1)
         and all(options.get(name) is None for name in _UNKNOWN)
