@@ -113,6 +113,13 @@ def test_the_frame_escapes_names_marks_the_page_and_shows_rehearsals() -> None:
     assert "Programs, not people" in html
 
 
+def test_the_frame_takes_no_name_from_its_pages() -> None:
+    source = (FOLDER / "templates" / "base.html").read_text(encoding="utf-8")
+    assert [name for name in re.findall(r"\{%-? set (\w+) =", source) if name[0] != "_"] == [
+        "within"  # inside a macro
+    ]
+
+
 @pytest.mark.parametrize(
     ("role", "seen", "unseen"),
     [
