@@ -89,9 +89,9 @@ def _lived() -> tuple[bytes, Life, dict[str, str]]:
     """The file that every test begins with, and a session token for every login."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "labels.db"
-        with open_database(f"sqlite:///{path}", migrate=True) as database:
-            with database.write() as session:
-                life = live(session)
-                accounts = session.scalars(select(AccountRow)).all()
-                tokens = {one.login: start_session(session, one.id)[1] for one in accounts}
+        url = f"sqlite:///{path}"
+        with open_database(url, migrate=True) as database, database.write() as session:
+            life = live(session)
+            accounts = session.scalars(select(AccountRow)).all()
+            tokens = {one.login: start_session(session, one.id)[1] for one in accounts}
         return path.read_bytes(), life, tokens

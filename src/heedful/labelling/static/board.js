@@ -321,12 +321,13 @@ function sendParts() {
 
 document.addEventListener("keydown", onKey);
 document.getElementById("help-button").addEventListener("click", help);
-makeDraggable(root, {
-  start: (letter) => choose(letter, { focus: false }),
-  drop: (letter, rank) => {
-    tell(rank === null ? board.toTray(letter) : board.place([letter], rank));
-    focusOn(`card-${letter}`);
-  },
+// (Nothing is drawn while a card is dragged: its handle holds the pointer.)
+makeDraggable(root, (letter, rank) => {
+  at.letter = letter;
+  at.whole = false;
+  tell(rank === null ? board.toTray(letter) : board.place([letter], rank));
+  draw();
+  focusOn(`card-${letter}`);
 });
 root.hidden = false;
 draw();

@@ -4,7 +4,7 @@
 const EDGE = 70; // px from the window's edge where dragging scrolls
 const THRESHOLD = 4;
 
-export function makeDraggable(root, { start, drop }) {
+export function makeDraggable(root, drop) {
   root.addEventListener("pointerdown", (down) => {
     const handle = down.target.closest?.("[data-handle]");
     if (!handle || down.button !== 0) return;
@@ -19,7 +19,6 @@ export function makeDraggable(root, { start, drop }) {
     const move = (event) => {
       if (!ghost) {
         if (Math.hypot(event.clientX - from.x, event.clientY - from.y) < THRESHOLD) return;
-        start(letter);
         const box = source.getBoundingClientRect();
         ghost = source.cloneNode(true);
         ghost.classList.add("ghost");
