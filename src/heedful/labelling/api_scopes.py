@@ -6,9 +6,14 @@ from heedful.core.errors import DataError, nearest
 
 SCOPES: Mapping[str, str] = {
     "projects:read": "See projects, batches and their progress",
-    "labels:read": "Read and export labels",
+    "prompts:read": "Read prompts and completions",
     "prompts:write": "Add prompts and completions",
     "batches:write": "Make batches, open and close them",
+    "labels:read": "Read and export labels, see agreement",
+    "people:read": "See labellers and what they did",
+    "questions:read": "Read labellers' questions",
+    "questions:write": "Answer labellers' questions",
+    "audit:read": "Read the audit log",
 }
 
 
