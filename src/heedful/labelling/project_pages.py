@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError
-from heedful.labelling.agreement import agreement_of
 from heedful.labelling.default_instructions import DEFAULT_INSTRUCTIONS
 from heedful.labelling.form_values import Form, FormReader
 from heedful.labelling.guards import ProjectView, Store, Viewer, needs, project_access
@@ -23,11 +22,11 @@ from heedful.labelling.project_settings import (
     settings_of,
 )
 from heedful.labelling.rendering import page, redirect
-from heedful.labelling.team_agreement import labels_compared
+from heedful.labelling.team_agreement import team_agreement
 from heedful.store.overview import batch_numbers, daily_labels, project_numbers
 from heedful.store.project_changes import change_project
 from heedful.store.projects import add_member, create_project
-from heedful.store.quality_queries import judgements
+from heedful.store.quality_queries import judgements, members
 from heedful.store.tables import AccountRow, InviteRow, MemberRow, ProjectRow, PromptRow
 
 router = APIRouter()
@@ -130,8 +129,9 @@ def agreement_summary(request: Request, here: Here, store: Store) -> Response:
     with store.read() as session:
         batches = batch_numbers(session, project_id=here.project.id)
         if sum(one.work.labels for one in batches) <= MOST_COMPARED:
-            compared = labels_compared(judgements(session, here.project.id))
-            found = agreement_of([one.ranking for one in compared])
+            found = team_agreement(
+                judgements(session, here.project.id), members(session, here.project.id)
+            )
     return page(
         request, "admin/_agreement.html", viewer=here.viewer, project=here.project, found=found
     )

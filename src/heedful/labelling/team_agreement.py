@@ -8,7 +8,13 @@ neither counts.
 from collections.abc import Mapping, Sequence
 
 from heedful.core.records import Ranking
-from heedful.labelling.agreement import Agreement, AgreementReport, agreement, agreement_report
+from heedful.labelling.agreement import (
+    Agreement,
+    AgreementReport,
+    agreement,
+    agreement_of,
+    agreement_report,
+)
 from heedful.labelling.paired_rankings import TiePolicy, pair_rankings
 from heedful.store.columns import Purpose
 from heedful.store.quality_queries import GOLD, Judgement, Member
@@ -33,6 +39,15 @@ def team_report(
         held_out=[name for name, one in members.items() if one.held_out],
         ties=ties,
     )
+
+
+def team_agreement(
+    judgements: Sequence[Judgement], members: Mapping[str, Member], *, ties: TiePolicy = "exact"
+) -> Agreement:
+    """The one number of a team, of labellers with each other; the report's `overall`."""
+    labellers = {name for name, one in members.items() if one.role == "labeller"}
+    compared = [one for one in labels_compared(judgements) if one.labeller_id in labellers]
+    return agreement_of(_rankings(compared), ties=ties)
 
 
 def group_agreement(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import RowError, read_records, read_rows
+from heedful.core.jsonl import RowError, read_rows
 from heedful.core.records import Ranking
 from heedful.labelling.paired_rankings import PairedRankings, pair_rankings
 
@@ -26,15 +26,6 @@ class Counts:
 
     agreed: int
     compared: int
-
-
-def read_rankings(path: Path) -> list[Ranking]:
-    """Rankings from our own records (JSONL, Parquet) or, by the suffix `.csv`, from WMT's.
-
-    Raises:
-        DataError: The file cannot be read as either; names the line.
-    """
-    return read_wmt_rankings(path) if path.suffix == ".csv" else read_records(path, Ranking)
 
 
 def read_wmt_rankings(path: Path) -> list[Ranking]:

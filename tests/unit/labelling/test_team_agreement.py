@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from fakes.judged_project import JudgedProject, judged_project
-from heedful.labelling.team_agreement import group_agreement, labels_compared, team_report
+from heedful.labelling.team_agreement import (
+    group_agreement,
+    labels_compared,
+    team_agreement,
+    team_report,
+)
 from heedful.store.database import open_database
 from heedful.store.quality_queries import Judgement, Member, judgements, members
 
@@ -35,6 +40,11 @@ def test_researchers_and_gold_are_what_labellers_are_measured_against(read: Read
     # Three prompts by the researcher, the first of them by gold, too, in both batches.
     one = report.by_researchers[judged.labeller(3)]
     assert (one.num_prompts, one.num_ranking_pairs) == (3, 5)
+
+
+def test_the_one_number_is_that_of_the_report(read: Read) -> None:
+    _, found, people = read
+    assert team_agreement(found, people, ties="half") == team_report(found, people).overall["half"]
 
 
 def test_held_out_labellers_are_told_apart(read: Read) -> None:

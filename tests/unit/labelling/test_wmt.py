@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import write_records
-from heedful.labelling.wmt import Counts, organisers_counts, read_rankings, read_wmt_rankings
+from heedful.labelling.wmt import Counts, organisers_counts, read_wmt_rankings
 
 HEADER = (
     "srclang,trglang,srcIndex,segmentId,judgeID,"
@@ -33,15 +32,9 @@ def test_rows_become_rankings(tmp_path: Path) -> None:
     path = written(
         tmp_path, rows(1, "j1", {"B": 2, "A": 1, "C": 2}) + rows(2, "j2", {"A": 1, "B": 1})
     )
-    first, second = read_rankings(path)
+    first, second = read_wmt_rankings(path)
     assert (first.completion_ids, first.ranks) == (("B", "A", "C"), (2, 1, 2))
     assert (second.labeller_id, second.prompt_id, second.made_by) == ("j2", "7", "person")
-
-
-def test_records_are_read_too(tmp_path: Path) -> None:
-    path = written(tmp_path, rows(1, "j1", {"B": 2, "A": 1}))
-    write_records(tmp_path / "rankings.jsonl", read_wmt_rankings(path))
-    assert read_rankings(tmp_path / "rankings.jsonl") == read_rankings(path)
 
 
 def test_the_organisers_count_pairs_as_listed_and_judges_with_themselves(tmp_path: Path) -> None:
