@@ -50,9 +50,6 @@ WORDS = "the harbour lay still while two friends carried their lamp along the ol
 def main() -> None:
     """Prepare, measure, check, report; exit status 1 where a check failed."""
     arguments = _arguments().parse_args()
-    if arguments.serve:
-        _serve(arguments.database, arguments.serve)
-        return
     with tempfile.TemporaryDirectory() as folder, database_at(arguments.database, folder) as url:
         prepare(url, items=arguments.items, labellers=arguments.labellers)
         server = ServerProcess(url, Path(folder))
@@ -85,7 +82,6 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--think-seconds", type=float, default=1.0)
     parser.add_argument("--no-think", action="store_const", const=0.0, dest="think_seconds")
     parser.add_argument("--out", type=Path, help="where to write the numbers as JSON")
-    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     return parser
 
 
@@ -190,7 +186,7 @@ def _output(prompt: Prompt, letter: str) -> Completion:
 
 
 class ServerProcess:
-    """The labelling server as a process of its own, which can be killed."""
+    """`heedful label serve` as a process of its own, which can be killed."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._log = url, folder / "server.log"
@@ -200,9 +196,10 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it on the same port as before and wait until it answers."""
-        command = [sys.executable, __file__, "--database", self._url, "--serve", str(self.port)]
+        command = [sys.executable, "-m", "heedful", "label", "serve", "--port", str(self.port)]
+        environment = {**os.environ, "HEEDFUL_DATABASE": self._url}
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         limit = time.monotonic() + 60
         while time.monotonic() < limit and self.process.poll() is None:
             try:
@@ -238,17 +235,6 @@ class ServerProcess:
         """Errors that the server wrote to its log, the first few."""
         lines = self._log.read_text().splitlines()
         return [line for line in lines if "Error" in line or "Traceback" in line][:10]
-
-
-def _serve(url: str, port: int) -> None:
-    import uvicorn
-
-    from heedful.labelling.app import create_app
-    from heedful.labelling.server_settings import ServerSettings
-
-    with open_database(url) as database:
-        app = create_app(database, ServerSettings(port=port))
-        uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
 
 
 def check(url: str, journal: Journal) -> dict[str, Any]:
