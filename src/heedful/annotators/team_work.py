@@ -201,7 +201,7 @@ def work_through(
     """Let the workers work at the same time until there is nothing left for them.
 
     Args:
-        database: Each step is a transaction of its own.
+        database: Each step is a transaction of its own; people may work beside.
         material: What they write.
         most_each: Tasks after which a worker stops.
         delays: How much later than the clock's now each worker starts.
@@ -226,11 +226,12 @@ def work_through(
                 task = None
             else:
                 task = begin(session, worker, project_id=project_id, batch_id=batch_id, now=now)
-            if task is not None:
-                num_begun[number] += 1
+        if task is not None:
+            num_begun[number] += 1
+            with database.read() as session:  # judging takes long; others may write meanwhile
                 answered = consider(session, worker, task, material)
-                open_tasks[number] = task, answered
-                heapq.heappush(due, (moment + timedelta(seconds=answered.seconds), number))
+            open_tasks[number] = task, answered
+            heapq.heappush(due, (moment + timedelta(seconds=answered.seconds), number))
         if on_step is not None:
             on_step(tally)
     return tally

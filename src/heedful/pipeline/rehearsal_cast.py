@@ -177,13 +177,16 @@ class Cast:
         return ["own", *self.chance.sample(spoilt, num_kinds - 1)]
 
     def _gold(self, prompt: Prompt, completions: Sequence[Completion]) -> dict[str, object]:
-        ranking = self.expert.rank(prompt, completions)
-        flags = {one.id: self.expert.rate(prompt, one).flags for one in completions}
+        """What the expert says of each text, for every output that has it."""
+        texts = list({one.text: one for one in completions}.values())
+        ranks = self.expert.rank(prompt, texts).ranks
+        rank_of = {one.text: rank for one, rank in zip(texts, ranks, strict=True)}
+        flags = {one.text: self.expert.rate(prompt, one).flags for one in texts}
         return {
-            "ranks": dict(zip(ranking.completion_ids, ranking.ranks, strict=True)),
+            "ranks": {one.id: rank_of[one.text] for one in completions},
             "flags": {
-                name: {flag: bool(getattr(ticked, flag)) for flag in _GOLD_FLAGS}
-                for name, ticked in flags.items()
+                one.id: {flag: bool(getattr(flags[one.text], flag)) for flag in _GOLD_FLAGS}
+                for one in completions
             },
         }
 

@@ -107,16 +107,7 @@ def submit(
         seconds_spent=_seconds(seconds_spent, shown, slot, now),
         submitted_at=now,
     )
-    session.add(submission)
-    session.flush()
-    if slot is not None:
-        slot.state, slot.labeller_id, slot.done_at = "done", account_id, now
-        slot.lease_token_hash = slot.lease_expires_at = None
-    _store_records(session, submission, answer)
-    draft = session.get(DraftRow, (item_id, account_id))
-    if draft is not None:
-        session.delete(draft)
-    session.flush()
+    _store(session, submission, slot, answer)
     return Outcome(submission.id, _status(submission), elsewhere=elsewhere)
 
 
@@ -221,6 +212,23 @@ def _seconds(
         return shown.active_seconds
     began = shown.opened_at if shown is not None else slot.leased_at if slot is not None else None
     return max(0.0, (now - began).total_seconds()) if began is not None else 0.0
+
+
+def _store(
+    session: Session, submission: SubmissionRow, slot: SlotRow | None, answer: Answer
+) -> None:
+    """Write a submission with its typed rows; its slot is done and its draft goes."""
+    session.add(submission)
+    session.flush()
+    if slot is not None:
+        slot.state, slot.labeller_id = "done", submission.account_id
+        slot.lease_token_hash, slot.lease_expires_at = None, None
+        slot.done_at = submission.submitted_at
+    _store_records(session, submission, answer)
+    draft = session.get(DraftRow, (submission.item_id, submission.account_id))
+    if draft is not None:
+        session.delete(draft)
+    session.flush()
 
 
 def _store_records(session: Session, submission: SubmissionRow, answer: Answer) -> None:
