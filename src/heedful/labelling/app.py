@@ -5,7 +5,6 @@ command line's.
 """
 
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,8 +47,6 @@ def create_app(database: Database, settings: ServerSettings | None = None) -> Fa
     app.state.database = database
     app.state.settings = settings or ServerSettings()
     for name in MODULES:
-        if importlib.util.find_spec(f"heedful.labelling.{name}") is None:
-            continue  # until all are written
         app.include_router(importlib.import_module(f"heedful.labelling.{name}").router)
     app.mount("/static", OwnFiles(), name="static")
     errors.install(app)
