@@ -150,8 +150,18 @@ def test_who_may_not_submit(database: Database) -> None:
         assert claim is not None
         with pytest.raises(NotAllowedError, match="not given to you"):
             hand_in(session, TWO, claim.item_id)
-        with pytest.raises(DataError, match="makes labels by person"):
+        with pytest.raises(DataError, match=r"is marked as made by .* \(simulated\)"):
             hand_in(session, ONE, claim.item_id, made_by="simulated")
+        with pytest.raises(DataError, match="makes labels by person, not by simulated"):
+            submit(
+                session,
+                ONE,
+                claim.item_id,
+                token=None,
+                answer=fitting_answer(session, ONE, claim.item_id, made_by="simulated"),
+                seconds_spent=None,
+                made_by="simulated",
+            )
         suspend(session, account_id=ONE, by=demo.admin.id)
         with pytest.raises(NotAllowedError, match="suspended"):
             hand_in(session, ONE, claim.item_id)
