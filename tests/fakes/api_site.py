@@ -48,9 +48,9 @@ class ApiSite:
 
 
 @contextmanager
-def api_site(folder: Path) -> Iterator[ApiSite]:
-    """A site over a new SQLite file."""
-    with open_database(f"sqlite:///{folder / 'heedful.db'}", migrate=True) as database:
+def api_site(folder: Path, url: str | None = None) -> Iterator[ApiSite]:
+    """A site over an empty database, a new SQLite file where none is named."""
+    with open_database(url or f"sqlite:///{folder / 'heedful.db'}", migrate=True) as database:
         with database.write() as session:
             project = labelled_project(session)
         with TestClient(create_app(database), base_url="http://127.0.0.1") as client:

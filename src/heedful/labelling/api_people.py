@@ -64,14 +64,16 @@ def new_answer(here: Answerer, store: Store, question_id: str, body: AnswerIn) -
 def audit_log(
     here: Auditor,
     store: Store,
-    after: Annotated[str | None, Query(pattern=r"^\d{1,18}$", description="`next`.")] = None,
+    after: Annotated[
+        int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     action: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Page[AuditOut]:
     """What was done in a project, oldest first."""
     query = select(AuditRow).where(AuditRow.project_id == here.project.id)
     if after is not None:
-        query = query.where(AuditRow.id > int(after))
+        query = query.where(AuditRow.id > after)
     if action is not None:
         query = query.where(AuditRow.action == action)
     with store.read() as session:
