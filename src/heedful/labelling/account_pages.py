@@ -65,6 +65,8 @@ def account_list(
         request,
         "admin/accounts.html",
         viewer=viewer,
+        status=422 if query.errors else 200,
+        errors=query.errors,
         accounts=accounts,
         seen=seen,
         values=query.values,

@@ -5,11 +5,13 @@ is wrong with it at once. What the values mean is the pages' business.
 """
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
+
+from heedful.core.errors import HeedfulError
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -84,8 +86,11 @@ class FormReader:
         return fallback
 
     def optional(self, name: str, label: str, allowed: Collection[Choice]) -> Choice | None:
-        """One of `allowed`, or None where nothing was chosen."""
-        return self.choice(name, label, allowed) if self.raw(name) else None
+        """One of `allowed`, or None where nothing was chosen or it is wrong."""
+        if not self.raw(name):
+            return None
+        chosen = self.choice(name, label, allowed)
+        return None if name in self.errors else chosen
 
     def many(self, name: str, label: str, allowed: Collection[Choice]) -> tuple[Choice, ...]:
         """Those of `allowed` that were ticked."""
@@ -109,9 +114,9 @@ class FormReader:
         return value if isinstance(value, str) else ""
 
 
-async def _sent_form(request: Request) -> AsyncIterator[FormReader]:
-    async with request.form() as form:
-        yield FormReader(form)
+async def _sent_form(request: Request) -> FormReader:
+    # Closed, with its files, by `heedful.labelling.protection`, which opens it first.
+    return FormReader(await request.form())
 
 
 def query_reader(**values: str) -> FormReader:
@@ -120,6 +125,16 @@ def query_reader(**values: str) -> FormReader:
 
 
 Form = Annotated[FormReader, Depends(_sent_form)]
+
+
+def told(error: HeedfulError) -> str:
+    """An error in one line, to stand at a field."""
+    what = error.what
+    # A sentence begins with a capital; the name of a file stays as it is.
+    if what.partition(" ")[0].isalpha():
+        what = what[0].upper() + what[1:]
+    end = "" if what.endswith((".", "!", "?", ":")) else "."
+    return f"{what}{end} {error.hint or ''}".rstrip()
 
 
 def page_number(value: str) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from heedful.core.errors import HeedfulError
 from heedful.labelling.cookies import settings_of
-from heedful.labelling.form_values import Form, FormReader
+from heedful.labelling.form_values import Form, FormReader, told
 from heedful.labelling.guards import ProjectView, Store, Viewer, needs, project_access
 from heedful.labelling.object_guards import InviteView, invite_access
 from heedful.labelling.rendering import page, redirect
@@ -86,7 +86,7 @@ def _make(
                 created_by=viewer.id,
             )
     except HeedfulError as error:
-        form.errors["role"] = f"{error.what}. {error.hint or ''}"
+        form.errors["role"] = told(error)
         return _page(request, store, viewer, project, form=form)
     base = settings_of(request).public_url or str(request.base_url)
     return _page(request, store, viewer, project, link=f"{base.rstrip('/')}/invite/{token}")

@@ -20,7 +20,7 @@ from heedful.labelling.batch_selection import (
     Selection,
     choose_items,
 )
-from heedful.labelling.form_values import Form, FormReader
+from heedful.labelling.form_values import Form, FormReader, told
 from heedful.labelling.guards import ProjectView, Store, project_access
 from heedful.labelling.prompt_filters import read_filter
 from heedful.labelling.rendering import page, redirect
@@ -86,10 +86,9 @@ def make_batch(request: Request, here: Here, store: Store, form: Form) -> Respon
             )
             batch_id, name = batch.id, batch.name
     except DataError as error:
-        told = f"{error.what} {error.hint or ''}"
-        return _form(request, here, known, form.values, {"name": told}, form=form)
-    told = f"{name} has {len(chosen.items):,} items."
-    return redirect(request, f"/batches/{batch_id}", message=told)
+        return _form(request, here, known, form.values, {"name": told(error)}, form=form)
+    message = f"{name} has {len(chosen.items):,} items."
+    return redirect(request, f"/batches/{batch_id}", message=message)
 
 
 def _settings(form: FormReader) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def labeller_list(request: Request, here: Here, store: Store) -> Response:
 @router.post("/projects/{project_id}/members")
 def add_existing(request: Request, here: AdminHere, store: Store, form: Form) -> Response:
     """Add an account that exists to the project."""
-    login = form.text("login", "The login", most=100, required=True)
+    login = form.text("account_login", "The login", most=100, required=True)
     stage: MemberStage = form.choice("stage", "The stage", get_args(MemberStage))
     path = f"/projects/{here.project.id}/labellers"
     if form.errors:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError
 from heedful.labelling.default_instructions import DEFAULT_INSTRUCTIONS
-from heedful.labelling.form_values import Form, FormReader
+from heedful.labelling.form_values import Form, FormReader, told
 from heedful.labelling.guards import ProjectView, Store, Viewer, needs, project_access
 from heedful.labelling.pay import cost_of
 from heedful.labelling.project_settings import (
@@ -90,10 +90,10 @@ def make_project(request: Request, viewer: Researcher, store: Store, form: Form)
                 )
                 project_id = project.id
         except DataError as error:
-            form.errors["name"] = error.what
+            form.errors["name"] = told(error)
         else:
-            told = f"{name} is there. Next: bring prompts in."
-            return redirect(request, f"/projects/{project_id}", message=told)
+            message = f"{name} is there. Next: bring prompts in."
+            return redirect(request, f"/projects/{project_id}", message=message)
     return _new_project_form(request, viewer, form.values, form.errors)
 
 
@@ -168,7 +168,7 @@ def change_settings(request: Request, here: Here, store: Store, form: Form) -> R
                     settings=as_stored(settings),
                 )
         except DataError as error:
-            form.errors["name"] = error.what
+            form.errors["name"] = told(error)
         else:
             where = f"/projects/{here.project.id}/settings"
             return redirect(request, where, message="The settings are saved.")

@@ -13,11 +13,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import select
 from starlette.datastructures import UploadFile
 
-from heedful.core.errors import DataError, HeedfulError
+from heedful.core.errors import DataError
 from heedful.core.records import Completion, Prompt
 from heedful.data.sources import FORMATS
 from heedful.labelling.exports import safe_name
-from heedful.labelling.form_values import Form, page_number, query_reader
+from heedful.labelling.form_values import Form, page_number, query_reader, told
 from heedful.labelling.guards import ProjectView, Store, project_access
 from heedful.labelling.imports import ImportOptions, ReadImport, read_import, store_import
 from heedful.labelling.object_guards import PromptView, prompt_access
@@ -151,7 +151,7 @@ def import_file(request: Request, here: Here, store: Store, form: Form) -> Respo
             with store.write() as session:
                 imported = store_import(session, here.project.id, read, by=here.viewer.id)
         except DataError as error:
-            form.errors["file"] = _told(error)
+            form.errors["file"] = told(error)
         else:
             path = f"/projects/{here.project.id}/prompts"
             return redirect(request, path, message=" ".join(imported.lines()))
@@ -178,10 +178,6 @@ def _read(sent: UploadFile, options: ImportOptions) -> ReadImport:
                 text and text.replace(f"{folder}/", "") for text in (error.what, error.hint)
             )
             raise DataError(str(what), hint) from error
-
-
-def _told(error: HeedfulError) -> str:
-    return f"{error.what} {error.hint or ''}".strip()
 
 
 def _import_form(

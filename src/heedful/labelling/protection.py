@@ -7,7 +7,7 @@ same headers as any other. Who may do what is `heedful.labelling.guards`'.
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
@@ -166,7 +166,7 @@ class _Answering:
         await self.send(message)
 
 
-async def check_write(request: Request) -> None:
+async def check_write(request: Request) -> AsyncIterator[None]:
     """Refuse a write that another site made the browser send.
 
     Every write but the API's (which takes no cookies) must come from our own pages: browsers
@@ -176,17 +176,23 @@ async def check_write(request: Request) -> None:
         NotAllowedError: It did not.
     """
     if request.method in _READING or is_api(request.url.path):
+        yield
         return
     if not _is_from_here(request):
         raise NotAllowedError(
             "This request came from another site.", "Open the page here and try again."
         )
     cookie = VISIT if is_public_write(request.url.path) else SESSION
-    if not is_csrf_token(read_cookie(request, cookie), await _sent_token(request)):
-        raise NotAllowedError(
-            "The form is out of date, or cookies are switched off.",
-            "Go back, reload the page and send it again.",
-        )
+    try:
+        if not is_csrf_token(read_cookie(request, cookie), await _sent_token(request)):
+            raise NotAllowedError(
+                "The form is out of date, or cookies are switched off.",
+                "Go back, reload the page and send it again.",
+            )
+        yield
+    finally:
+        # Whatever files came with the form, also where nobody was let in to read them.
+        await request.close()
 
 
 def _is_from_here(request: Request) -> bool:

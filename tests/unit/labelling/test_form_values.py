@@ -3,7 +3,8 @@
 import pytest
 from starlette.datastructures import FormData
 
-from heedful.labelling.form_values import FormReader, page_number, query_reader
+from heedful.core.errors import DataError
+from heedful.labelling.form_values import FormReader, page_number, query_reader, told
 
 
 def reader(*pairs: tuple[str, str]) -> FormReader:
@@ -59,6 +60,7 @@ def test_only_what_was_offered_is_chosen() -> None:
     assert form.errors == {}
     assert form.choice("b", "It", allowed, otherwise="y") == "y"
     assert form.choice("absent", "It", allowed) == "x"
+    assert form.optional("b", "It", allowed) is None
     assert form.many("n", "Those", allowed) == ("x",)
     assert set(form.errors) == {"b", "absent", "n"}
     assert form.ticked("a")
@@ -70,3 +72,8 @@ def test_queries_are_read_like_forms() -> None:
     query = query_reader(show="gold", page="2")
     assert query.values == {"show": "gold", "page": "2"}
     assert [page_number(value) for value in ("2", "0", "x", "", "9" * 20)] == [2, 1, 1, 1, 1]
+
+
+def test_errors_become_one_line() -> None:
+    assert told(DataError("it is wrong", "Change it.")) == "It is wrong. Change it."
+    assert told(DataError("Some are:\nthis")) == "Some are:\nthis."
