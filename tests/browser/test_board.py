@@ -284,3 +284,19 @@ def test_outputs_are_inert_and_keep_their_lines(boards: Boards) -> None:
         "pre-wrap",
         page.evaluate("getComputedStyle(document.querySelector('.output-text')).whiteSpace"),
     )
+
+
+def test_an_adjudicator_sees_earlier_rankings_and_need_not_rate(boards: Boards) -> None:
+    first = boards.new_item(3)
+    page = boards.open(first)
+    rate_all(page, 3)
+    press(page, "a 1 b 2 c 3 Control+Enter")
+    wait_sent(page, boards, first)
+    boards.login = "reviewer"
+    item = boards.new_item(3, kind="adjudication", adjudicates=first)
+    page = boards.open(item)
+    assert "Labelling 1" in page.inner_text(".earlier")
+    assert "Cleo" not in page.content()
+    assert axe_faults(page, axe_script()) == []
+    press(page, "a 1 b 1 c 2 Control+Enter")
+    assert wait_sent(page, boards, item)["quality"] == {}

@@ -36,13 +36,22 @@ class Boards:
         return self.site.life.people[self.login].id
 
     def new_item(
-        self, size: int = 9, *, kind: TaskKind = "ranking", purpose: Purpose = "training"
+        self,
+        size: int = 9,
+        *,
+        kind: TaskKind = "ranking",
+        purpose: Purpose = "training",
+        adjudicates: str | None = None,
     ) -> str:
         """The id of a new item of `size` outputs, given to the labeller."""
         life = self.site.life
         assert life is not None
         ids = [one.id for one in life.completions["bread"][:size]]
-        spec = ItemSpec(life.prompts["bread"].id, ids if kind == "ranking" else ())
+        spec = ItemSpec(
+            life.prompts["bread"].id,
+            () if kind == "demonstration" else ids,
+            adjudicates=adjudicates,
+        )
         with self.site.database.write() as session:
             batch = create_batch(
                 session,

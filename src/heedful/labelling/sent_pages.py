@@ -166,7 +166,7 @@ def _marked(rating: Rating | None) -> list[str]:
     values = rating.flags.model_dump()
     said = [flag.label for flag in FLAGS if values[flag.name] is True]
     return said + [
-        f"not: {flag.label}" for flag in FLAGS if flag.three_state and values[flag.name] is False
+        f"{flag.label}: no" for flag in FLAGS if flag.three_state and values[flag.name] is False
     ]
 
 

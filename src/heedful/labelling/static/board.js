@@ -320,7 +320,9 @@ function sendParts() {
 }
 
 document.addEventListener("keydown", onKey);
-document.getElementById("help-button").addEventListener("click", help);
+const helpButton = document.getElementById("help-button");
+helpButton.addEventListener("click", help);
+helpButton.hidden = false;
 // (Nothing is drawn while a card is dragged: its handle holds the pointer.)
 makeDraggable(root, (letter, rank) => {
   at.letter = letter;

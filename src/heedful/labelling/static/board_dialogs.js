@@ -6,12 +6,24 @@ import { h, kbd, words } from "./board_parts.js";
 
 const MARK_ABOVE = 0.25; // below this share of common words, marking all the rest only tires
 
-export function open(dialog, onClose) {
-  document.body.append(dialog);
-  dialog.addEventListener("close", () => {
+export function open(dialog, onClose, { stays = false } = {}) {
+  const native = dialog.close.bind(dialog);
+  const finish = () => {
+    if (!dialog.isConnected) return;
     dialog.remove();
     onClose?.();
+  };
+  // At once, not with the event that follows: the next key belongs to the board again.
+  dialog.close = () => {
+    native();
+    finish();
+  };
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    if (!stays) dialog.close();
   });
+  dialog.addEventListener("close", finish);
+  document.body.append(dialog);
   dialog.showModal();
   return dialog;
 }
@@ -35,6 +47,8 @@ export class Reader {
     const card = this.cardOf(letter);
     this.title.textContent = `Output ${letter}`;
     this.said.textContent = [words(card.words), note].filter(Boolean).join(" · ");
+    if (this.letter === letter) return; // rated while reading: the text stays where it is
+    this.letter = letter;
     this.text.textContent = card.text;
     this.text.scrollTop = 0;
     this.text.focus();
@@ -108,8 +122,7 @@ export function chooseVersion(mine, theirs) {
       h("header", {}, h("h2", { id: "versions-title" }, "This task was changed in two places")),
       h("p", {}, "Nothing has been thrown away yet. Which version do you want to keep?"),
       h("div", { class: "compare-panes" }, side("Here", mine, "mine", "Keep this one"), side("The other tab or device", theirs, "theirs", "Take the other")));
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
-    open(dialog, () => resolve(dialog.dataset.decided ?? "mine"));
+    open(dialog, () => resolve(dialog.dataset.decided ?? "mine"), { stays: true });
   });
 }
 

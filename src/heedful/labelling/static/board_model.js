@@ -162,7 +162,8 @@ export class Board {
       return { phase: "rank", letter: tray[0], what: `Not sent: ${list(tray)} ${tray.length > 1 ? "are" : "is"} still in the tray.` };
     }
     const unrated = this.unrated;
-    if (this.ratingsRequired && unrated.length) {
+    // Adjudicators need not rate, but half a set of ratings cannot be compared.
+    if (unrated.length && (this.ratingsRequired || unrated.length < this.letters.length)) {
       return { phase: "rate", letter: unrated[0], what: `Not sent: ${list(unrated)} ${unrated.length > 1 ? "have" : "has"} no rating yet.` };
     }
     return null;

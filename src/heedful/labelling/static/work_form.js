@@ -101,6 +101,7 @@ form.addEventListener("submit", async (event) => {
 });
 for (const hint of document.querySelectorAll("[data-script-only]")) hint.hidden = false;
 count();
+if (matchMedia("(max-width: 67.99rem)").matches) document.getElementById("instructions").open = false;
 // What the server put back into the form, after it refused it, is newer than any draft.
 if (document.querySelector("[aria-invalid]")) task.body = null;
 await keeper.start();
