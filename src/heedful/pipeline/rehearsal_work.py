@@ -1,6 +1,7 @@
 """The middle of a rehearsal: days of work for training, the final evaluation, adjudication."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -15,6 +16,7 @@ from heedful.store.tables import BatchRow, DemonstrationRow, ItemRow, PromptRow,
 
 _DAYS = range(3, 14)
 _MOST_A_DAY = 4
+_ADJUDICATED = 6
 
 
 def collect(cast: Cast, size: int) -> None:
@@ -41,7 +43,9 @@ def collect(cast: Cast, size: int) -> None:
             )
             for place, prompt in enumerate(cast.take(8 * size, sensitive=4))
         ]
-        cast.batch(session, "Rankings", "ranking", "training", items, now, 3)
+        # Batches of one priority are worked off in the order in which they were made.
+        later = now + timedelta(minutes=10)
+        cast.batch(session, "Rankings", "ranking", "training", items, later, 3)
     team = list(cast.labellers)
     # One who passed the screening loses patience with the work.
     hurried = replace(team[-1].labeller, noise=0.9)
@@ -86,16 +90,18 @@ def evaluate(cast: Cast, size: int) -> None:
 def adjudicate(cast: Cast) -> None:
     """Reviewers decide the items on which labellers disagree most; some are left to do."""
     with cast.database.write() as session:
-        found = disagreements(judgements(session, cast.project_id, purposes=["training"]))[:6]
+        found = disagreements(judgements(session, cast.project_id, purposes=["training"]))
         if not found:
             return
+        # The ids of items are random, those of prompts are not.
+        found.sort(key=lambda one: (one.agreement, -one.compared, one.prompt_id))
         items = [
             ItemSpec(
                 one.prompt_id,
                 session.get_one(ItemRow, one.item_id).completion_ids,
                 adjudicates=one.item_id,
             )
-            for one in found
+            for one in found[:_ADJUDICATED]
         ]
         batch = cast.batch(session, "Adjudication", "adjudication", "training", items, cast.at(11))
     cast.work(cast.reviewers, 13, batch_id=batch.id, most_each=2)
@@ -118,7 +124,7 @@ def _rank_demonstrations(cast: Cast, size: int) -> None:
         items = []
         for demonstration, submission, row in written:
             own = Completion(
-                id=derived_id("completion", demonstration.id),
+                id=derived_id("completion", "demonstration", row.id),
                 prompt_id=row.id,
                 text=demonstration.record["text"],
                 checkpoint_id="labeller:demonstration",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -11,7 +12,7 @@ from heedful.core.errors import DataError
 from heedful.pipeline.composed_completions import PREFIX
 from heedful.pipeline.rehearsal import rehearse
 from heedful.store.batches import progress
-from heedful.store.database import Database
+from heedful.store.database import Database, open_database
 from heedful.store.tables import (
     AccountRow,
     BatchRow,
@@ -95,3 +96,19 @@ def test_sizes_that_cannot_be_played_are_refused(database: Database, size: int) 
 def test_a_second_rehearsal_stands_beside_the_first(database: Database) -> None:
     names = [rehearse(database, size=6, seed=1).name for _ in range(2)]
     assert names == ["Rehearsal (simulated)", "Rehearsal (simulated), 2"]
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_labels(played: Played, tmp_path: Path) -> None:
+    def labels(database: Database) -> list[object]:
+        with database.read() as session:
+            rows = session.execute(
+                select(AccountRow.name, SubmissionRow.submitted_at, SubmissionRow.answer)
+                .join(SubmissionRow, SubmissionRow.account_id == AccountRow.id)
+                .order_by(SubmissionRow.submitted_at, AccountRow.name)
+            )
+            return [(row.name, row.submitted_at, row.answer) for row in rows]
+
+    with open_database(f"sqlite:///{tmp_path / 'again'}.db", migrate=True) as database:
+        rehearse(database, size=6, now=played.now)
+        assert labels(database) == labels(played.database)
