@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from heedful.cli import label_batches, label_data, label_projects
+from heedful.cli import label_batches, label_data, label_export, label_projects, label_sample
 from heedful.cli.label_options import (
     DEFAULT_DATABASE,
     DEFAULT_HOST,
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Let people label: serve, invite, import, export.", no_args_is_help=True)
 app.add_typer(label_projects.app, name="project")
 app.add_typer(label_batches.app, name="batch")
-label_data.add_to(app)
+app.command("import")(label_data.import_file)
+app.command()(label_data.agreement)
+app.command()(label_export.export)
+app.command()(label_sample.sample)
 
 Role = Literal["labeller", "reviewer", "researcher", "admin"]
 Stage = Literal["screening", "practice", "working"]
@@ -65,7 +68,7 @@ def serve(
 
     proxies = {} if trusted_proxies is None else {"trusted_proxies": tuple(trusted_proxies)}
     settings = checked(host=host, port=port, public_url=public_url, **proxies)
-    run(url_of(database), settings, access_log=access_log)
+    run(database, settings, access_log=access_log)
 
 
 @app.command()
@@ -189,6 +192,26 @@ def token(
             expires_in=timedelta(days=days),
         )
     typer.echo(text)
+
+
+@app.command()
+def rehearse(
+    seed: Annotated[int, typer.Option(help="Of the noise; the same seed, the same labels.")] = 0,
+    size: Annotated[
+        int, typer.Option(help="Labellers who work, 6 to 40; the work grows with it.")
+    ] = 12,
+    database: DatabaseName = DEFAULT_DATABASE,
+) -> None:
+    """Fill a demo project with two weeks of work by simulated labellers, and say how to see it."""
+    from heedful.pipeline.rehearsal import rehearse as run
+    from heedful.training.display import Display
+
+    display = Display()
+    with opened(database, make=True) as found:
+        done = run(found, seed=seed, size=size, on_progress=display.say)
+    typer.echo(f"{done.name}: {done.num_labels:,} labels, all simulated.")
+    named = "" if database == DEFAULT_DATABASE else f" --database {database}"
+    typer.echo(f"See it: heedful label serve{named}")
 
 
 @app.command()

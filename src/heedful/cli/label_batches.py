@@ -1,14 +1,17 @@
 """`heedful label batch ...`: making, opening, pausing and closing batches."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from heedful.cli.label_options import (
     DEFAULT_DATABASE,
     DatabaseName,
+    OfSource,
+    OfSplit,
     ProjectName,
+    Tagged,
     opened,
     project_named,
 )
@@ -17,7 +20,7 @@ from heedful.core.errors import DataError, nearest
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from heedful.labelling.batch_selection import Chosen
+    from heedful.labelling.batch_selection import Chosen, Selection
     from heedful.store.tables import BatchRow
 
 app = typer.Typer(help="Make, open, pause and close batches.", no_args_is_help=True)
@@ -29,45 +32,56 @@ BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name or id of t
 Reason = Annotated[str, typer.Option(help="Kept in the audit log.")]
 
 
+Kinds = Annotated[Kind, typer.Option(help="What labellers do.")]
+Purposes = Annotated[Purpose, typer.Option(help="What the labels are for.")]
+Items = Annotated[int, typer.Option("--items", min=1, help="Items at most.")]
+Number = Annotated[int, typer.Option("--completions", "-k", min=2, max=9, help="K of a ranking.")]
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Option("--checkpoint", help="Only its completions are ranked; may be repeated."),
+]
+Baseline = Annotated[str | None, typer.Option(help="Checkpoint whose completion is in every item.")]
+Overlap = Annotated[int, typer.Option(min=1, help="Labels of each item.")]
+Priority = Annotated[int, typer.Option(help="Higher goes first.")]
+Lease = Annotated[
+    int, typer.Option(min=1, help="A labeller keeps a task that long without a sign of life.")
+]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Also prompts that are in a batch for this purpose already."),
+]
+Gold = Annotated[
+    bool, typer.Option("--gold", help="Researchers' own rankings become gold answers.")
+]
+Orders = Annotated[Order, typer.Option(help="Which prompts are taken first.")]
+ItemFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Items as JSONL instead of all these filters: prompt_id, completion_ids, and brief, "
+        "gold or adjudicates where wanted."
+    ),
+]
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What it is called.")],
-    kind: Annotated[Kind, typer.Option(help="What labellers do.")] = "ranking",
-    purpose: Annotated[Purpose, typer.Option(help="What the labels are for.")] = "training",
-    most: Annotated[int, typer.Option("--items", min=1, help="Items at most.")] = 100,
-    num_completions: Annotated[
-        int, typer.Option("--completions", "-k", min=2, max=9, help="K of a ranking.")
-    ] = 4,
-    checkpoints: Annotated[
-        list[str] | None,
-        typer.Option("--checkpoint", help="Only its completions are ranked; may be repeated."),
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Checkpoint whose completion is in every item.")
-    ] = None,
-    overlap: Annotated[int, typer.Option(min=1, help="Labels of each item.")] = 1,
-    priority: Annotated[int, typer.Option(help="Higher goes first.")] = 0,
-    lease_minutes: Annotated[
-        int, typer.Option(min=1, help="A labeller keeps a task that long without a sign of life.")
-    ] = 30,
-    tag: Annotated[str | None, typer.Option(help="Only prompts with this tag.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only prompts of this source.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only prompts of this split.")] = None,
-    again: Annotated[
-        bool,
-        typer.Option("--again", help="Also prompts that are in a batch for this purpose already."),
-    ] = False,
-    gold: Annotated[
-        bool, typer.Option("--gold", help="Researchers' own rankings become gold answers.")
-    ] = False,
-    order: Annotated[Order, typer.Option(help="Which prompts are taken first.")] = "random",
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Items as JSONL instead of all these filters: prompt_id, completion_ids, and "
-            "brief, gold or adjudicates where wanted."
-        ),
-    ] = None,
+    kind: Kinds = "ranking",
+    purpose: Purposes = "training",
+    most: Items = 100,
+    num_completions: Number = 4,
+    checkpoints: Checkpoints = None,
+    baseline: Baseline = None,
+    overlap: Overlap = 1,
+    priority: Priority = 0,
+    lease_minutes: Lease = 30,
+    tag: Tagged = None,
+    source: OfSource = None,
+    split: OfSplit = None,
+    again: Again = False,
+    gold: Gold = False,
+    order: Orders = "random",
+    file: ItemFile = None,
     start: Annotated[bool, typer.Option("--open", help="Open it at once.")] = False,
     project: ProjectName = None,
     database: DatabaseName = DEFAULT_DATABASE,
@@ -76,9 +90,7 @@ def create(
 
     With the kind `prompt`, labellers write plain prompts, as many as --items says.
     """
-    from heedful.labelling.batch_selection import Chosen, Selection, choose_items
-    from heedful.labelling.item_files import read_items
-    from heedful.store.batches import create_batch
+    from heedful.labelling.batch_selection import Selection
     from heedful.store.prompt_search import PromptFilter
 
     wanted = PromptFilter(
@@ -95,26 +107,17 @@ def create(
         gold=gold,
         briefs=(("plain", most),) if kind == "prompt" else (),
     )
-    items = None if file is None else read_items(file)
-    with opened(database) as found, found.write() as session:
-        where = project_named(session, project)
-        chosen = (
-            choose_items(session, where.id, selection) if items is None else Chosen(items=items)
-        )
-        batch = create_batch(
-            session,
-            project_id=where.id,
-            name=name,
-            kind=kind,
-            purpose=purpose,
-            items=chosen.items,
-            overlap=overlap,
-            priority=priority,
-            lease_seconds=60 * lease_minutes,
-            baseline=baseline,
-            state="open" if start else "draft",
-        )
-        typer.echo(f"{batch.name}: {_told(chosen)}; {batch.state}; {batch.id}")
+    settings = {
+        "name": name,
+        "kind": kind,
+        "purpose": purpose,
+        "overlap": overlap,
+        "priority": priority,
+        "lease_seconds": 60 * lease_minutes,
+        "baseline": baseline,
+        "state": "open" if start else "draft",
+    }
+    _make(database, project, file, selection, settings)
 
 
 @app.command("list")
@@ -202,6 +205,25 @@ def _set_state(
         batch = batch_named(session, project_named(session, project).id, name)
         set_state(session, batch.id, state, by=None, reason=reason)
         typer.echo(f"{batch.name}: {state}")
+
+
+def _make(
+    database: str,
+    project: str | None,
+    file: Path | None,
+    selection: "Selection",
+    settings: dict[str, Any],
+) -> None:
+    from heedful.labelling.batch_selection import Chosen, choose_items
+    from heedful.labelling.item_files import read_items
+    from heedful.store.batches import create_batch
+
+    chosen = None if file is None else Chosen(items=read_items(file))
+    with opened(database) as found, found.write() as session:
+        where = project_named(session, project).id
+        chosen = chosen or choose_items(session, where, selection)
+        batch = create_batch(session, project_id=where, items=chosen.items, **settings)
+        typer.echo(f"{batch.name}: {_told(chosen)}; {batch.state}; {batch.id}")
 
 
 def _told(chosen: "Chosen") -> str:

@@ -39,6 +39,10 @@ PublicUrl = Annotated[
     ),
 ]
 
+Tagged = Annotated[str | None, typer.Option("--tag", help="Only prompts with this tag.")]
+OfSource = Annotated[str | None, typer.Option("--source", help="Only prompts of this source.")]
+OfSplit = Annotated[str | None, typer.Option("--split", help="Only prompts of this split.")]
+
 
 def url_of(database: str) -> str:
     """The URL of a database that is named by a URL or by a SQLite file."""
@@ -46,10 +50,24 @@ def url_of(database: str) -> str:
 
 
 @contextmanager
-def opened(database: str) -> Iterator["Database"]:
-    """The database while the block runs; it must be there and of this program's version."""
-    from heedful.store.database import open_database
+def opened(database: str, *, make: bool = False) -> Iterator["Database"]:
+    """The database while the block runs; it must be of this program's version.
 
+    Args:
+        database: A URL or a SQLite file.
+        make: Where there is none, or an empty one, make the tables.
+
+    Raises:
+        SchemaError: The tables are older or newer than this program, or not whole.
+        StoreUnavailableError: It is away, or not there.
+    """
+    from heedful.store.database import Database, open_database
+    from heedful.store.schema import upgrade, version_of
+
+    if make:
+        with Database(url_of(database)) as found:
+            if version_of(found) is None:
+                upgrade(found)
     with open_database(url_of(database)) as found:
         yield found
 

@@ -11,13 +11,13 @@ from types import FrameType
 import uvicorn
 from rich.console import Console
 
+from heedful.cli.label_options import opened
 from heedful.core.errors import ConfigError
 from heedful.labelling.app import create_app
 from heedful.labelling.server_settings import ServerSettings
 from heedful.store.access import has_admin
-from heedful.store.database import Database, open_database
+from heedful.store.database import Database
 from heedful.store.invites import create_setup_link
-from heedful.store.schema import upgrade, version_of
 
 # Long enough for a submission on a slow line, short enough for whoever waits.
 GRACE_SECONDS = 10
@@ -25,8 +25,8 @@ _BACKLOG = 2048
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(url: str, settings: ServerSettings, *, access_log: bool = False) -> None:
-    """Serve the database at `url` until SIGINT or SIGTERM.
+def serve(name: str, settings: ServerSettings, *, access_log: bool = False) -> None:
+    """Serve the database called `name`, a URL or a SQLite file, until SIGINT or SIGTERM.
 
     Raises:
         SchemaError: The tables are older or newer than this program, or not whole.
@@ -34,7 +34,7 @@ def serve(url: str, settings: ServerSettings, *, access_log: bool = False) -> No
         ConfigError: The port is taken.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with _ready(url) as database, _listening(settings) as listener:
+    with opened(name, make=True) as database, _listening(settings) as listener:
         app = create_app(database, settings)
         _announce(console, database, settings)
         server = uvicorn.Server(
@@ -57,14 +57,6 @@ def serve(url: str, settings: ServerSettings, *, access_log: bool = False) -> No
         finally:
             signal.signal(signal.SIGTERM, before)
     console.print("Stopped. Nothing that was acknowledged is lost.", markup=False)
-
-
-def _ready(url: str) -> Database:
-    """The database, its tables made where it is new; older ones are left as they are."""
-    with Database(url) as database:
-        if version_of(database) is None:
-            upgrade(database)
-    return open_database(url)
 
 
 def _listening(settings: ServerSettings) -> socket.socket:

@@ -137,5 +137,11 @@ def _sampled(
             rows = language.complete(
                 some, plan.sampling, num_completions=plan.num_completions, seed=plan.seed
             )
-            yield [found for row in rows for found in row if found.id not in there]
+            yield [_storable(found) for row in rows for found in row if found.id not in there]
             bar.advance(len(some))
+
+
+def _storable(completion: Completion) -> Completion:
+    """A NUL, which no database holds and nobody sees, as the sign that stands for it."""
+    text = completion.text.replace("\0", "\N{SYMBOL FOR NULL}")
+    return completion.model_copy(update={"text": text})
