@@ -42,6 +42,7 @@ UNLINKED = {
     "/healthz",
     "/work/session",
     "/projects/{project_id}/numbers",
+    "/projects/{project_id}/agreement-summary",
     "/batches/{batch_id}/progress",
 }
 
