@@ -18,6 +18,7 @@ from fakes.labelling_site import csrf_of
 from heedful.labelling.app import is_guarded, page_routes
 from heedful.labelling.cookies import csrf_token
 
+pytestmark = pytest.mark.slow
 # Whose the paths are, by their beginnings; the longest that fits counts.
 PLACES = {
     "/work": "labeller",

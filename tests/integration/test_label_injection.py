@@ -10,24 +10,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import JSON, String, Table, select, update
 
 from fakes.inert_html import MARK, faults_of
 from fakes.label_world import World, attacked_world
-from heedful.store.columns import Base
-from heedful.store.database import Database
+from fakes.poisoned_store import paths_for, poison
 
+pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).parents[2] / "src" / "heedful"
-# Names for programs, or held to a form by the code that writes them.
-PLAIN = {"login", "currency", "made_by", "key", "action", "object_kind", "object_id", "prefix"}
-# In records: what pydantic holds to a few values, and ids.
-PLAIN_KEYS = {
-    "id", "kind", "role", "use_case", "split", "made_by", "text_hash", "finish_reason", "gold",
-    "theme", "ranks", "flags", "shortcuts", "user_id",
-}  # fmt: skip
 FETCHING = {"httpx", "requests", "urllib3", "aiohttp", "ftplib", "smtplib", "socket", "http.client"}
 
 
@@ -39,64 +30,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-def poison(database: Database) -> int:
-    """Put the markup into every text that somebody can have written; return into how many."""
-    count = 0
-    with database.write() as session:
-        for table in Base.metadata.sorted_tables:
-            names = [column.name for column in table.columns if _is_written(table, column.name)]
-            keys = list(table.primary_key)
-            for row in session.execute(select(table)).mappings().all() if names else ():
-                values = {
-                    name: poisoned(row[name], len(names) > 0, str(row[keys[0].name]))
-                    for name in names
-                    if row[name] is not None
-                }
-                count += len(values)
-                where = [key == row[key.name] for key in keys]
-                session.execute(update(table).where(*where).values(values))
-    return count
-
-
-def _is_written(table: Table, name: str) -> bool:
-    column = table.columns[name]
-    checks = " ".join(str(getattr(one, "sqltext", "")) for one in table.constraints)
-    if column.primary_key or column.foreign_keys or name in PLAIN or name.endswith("_hash"):
-        return False
-    if table.name == "submissions" and name == "answer":
-        return True
-    return isinstance(column.type, String | JSON) and f"{name} IN (" not in checks
-
-
-def poisoned(value: Any, top: bool, key: str) -> Any:
-    """A value with the markup in its texts; `key` keeps unique columns unique."""
-    if isinstance(value, str):
-        return f"{MARK} {key}" if top else MARK
-    if isinstance(value, dict):
-        return {
-            name: inner
-            if name in PLAIN_KEYS or name.endswith(("_id", "_ids"))
-            else poisoned(inner, False, key)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        ids = re.compile(r"(completion|prompt|account|item)-.*|[a-z]+:[a-z]+")
-        return [
-            inner
-            if isinstance(inner, list) or (isinstance(inner, str) and ids.fullmatch(inner))
-            else poisoned(inner, False, key)
-            for inner in value
-        ]
-    return value
-
-
 @pytest.mark.parametrize("login", ["admin", "researcher", "reviewer", "ana", "bo", "dee", "eve"])
 def test_no_page_lets_markup_out(world: World, login: str) -> None:
     seen = 0
     for method, template in world.routes():
         if method != "GET":
             continue
-        for path in _paths(world, template):
+        for path in paths_for(world, login, template):
             answer = world.send(login, "GET", path)
             assert answer.status_code < 500, (path, answer.text[-300:])
             if answer.headers.get("content-type", "").startswith("text/html"):
@@ -168,12 +108,3 @@ def test_no_route_can_be_made_to_fetch_an_address(room: str) -> None:
             if name.split(".")[0] in FETCHING or name.startswith(("http.client", "urllib.request"))
         }
     assert {name: found for name, found in imported.items() if found} == {}
-
-
-def _paths(world: World, template: str) -> Iterator[str]:
-    """The path to the usual thing, and to every item that the database has."""
-    yield world.fill(template)
-    if template.startswith("/work/") and "{item_id}" in template:
-        with world.site.database.read() as session:
-            ids = session.scalars(select(Base.metadata.tables["items"].c.id)).all()
-        yield from (template.replace("{item_id}", one) for one in ids)

@@ -21,6 +21,8 @@ from heedful.store.invites import create_invite, revoke_invite
 from heedful.store.passwords import hashed
 from heedful.store.tokens import create_token
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
