@@ -9,7 +9,7 @@ members of; labellers their own work. Path parameters are named `project_id`, `b
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from heedful.store.sessions import is_seen_late, mark_seen, open_session
 from heedful.store.tokens import is_used_late, mark_used, token_account
 from heedful.store.work_tables import ProjectRow
 
+View = TypeVar("View")
 # Every dependency that lets nobody in unasked; `heedful.labelling.app` looks routes up here.
 GUARDS: set[Callable[..., Any]] = set()
 
@@ -146,10 +147,21 @@ def needs(role: Role) -> Callable[..., Viewer]:
 
 def project_access(role: Role = "reviewer") -> Callable[..., ProjectView]:
     """A guard for the project `project_id`; labellers see one only with the role `labeller`."""
+    return object_guard("project_id", visible_project, role)
 
-    def check(request: Request, viewer: SignedIn, project_id: str) -> ProjectView:
+
+def object_guard(
+    parameter: str, find: Callable[[Session, Viewer, str, Role], View], role: Role
+) -> Callable[..., View]:
+    """A guard for the object whose id stands in the path as `parameter`.
+
+    Args:
+        find: Gives the object to those who may see it and have the role, else raises.
+    """
+
+    def check(request: Request, viewer: SignedIn) -> View:
         with database(request).read() as session:
-            return visible_project(session, viewer, project_id, role)
+            return find(session, viewer, request.path_params[parameter], role)
 
     return guard(check)
 

@@ -20,6 +20,7 @@ from heedful.labelling.guards import (
     guard,
     needs,
     not_found,
+    object_guard,
     visible_project,
 )
 from heedful.store.columns import Role
@@ -109,22 +110,12 @@ class InviteView:
 
 def batch_access(role: Role = "researcher") -> Callable[..., BatchView]:
     """A guard for the batch `batch_id`."""
-
-    def check(request: Request, viewer: SignedIn, batch_id: str) -> BatchView:
-        with database(request).read() as session:
-            return visible_batch(session, viewer, batch_id, role)
-
-    return guard(check)
+    return object_guard("batch_id", visible_batch, role)
 
 
 def item_access(role: Role = "researcher") -> Callable[..., ItemView]:
     """A guard for the item `item_id`, for staff."""
-
-    def check(request: Request, viewer: SignedIn, item_id: str) -> ItemView:
-        with database(request).read() as session:
-            return visible_item(session, viewer, item_id, role)
-
-    return guard(check)
+    return object_guard("item_id", visible_item, role)
 
 
 @guard
@@ -144,35 +135,12 @@ def own_item(request: Request, viewer: SignedIn, item_id: str) -> ItemView:
 
 def submission_access(role: Role = "reviewer") -> Callable[..., SubmissionView]:
     """A guard for the submission `submission_id`; with `labeller`, also of one's own."""
-
-    def check(request: Request, viewer: SignedIn, submission_id: str) -> SubmissionView:
-        with database(request).read() as session:
-            return visible_submission(session, viewer, submission_id, role)
-
-    return guard(check)
+    return object_guard("submission_id", visible_submission, role)
 
 
 def demonstration_access(role: Role = "reviewer") -> Callable[..., DemonstrationView]:
     """A guard for the demonstration `demonstration_id`, for staff, never its own writer."""
-
-    def check(request: Request, viewer: SignedIn, demonstration_id: str) -> DemonstrationView:
-        with database(request).read() as session:
-            row = session.get(DemonstrationRow, demonstration_id)
-            if row is None:
-                raise not_found("demonstration")
-            submission = session.get_one(SubmissionRow, row.submission_id)
-            seen = _project(session, viewer, submission.project_id, role, "demonstration")
-            if submission.account_id == viewer.id:
-                raise not_found("demonstration")
-            return DemonstrationView(
-                viewer=viewer,
-                project=seen.project,
-                member=seen.member,
-                demonstration=row,
-                submission=submission,
-            )
-
-    return guard(check)
+    return object_guard("demonstration_id", visible_demonstration, role)
 
 
 def member_access(role: Role = "researcher") -> Callable[..., PersonView]:
@@ -213,50 +181,17 @@ def account_access() -> Callable[..., tuple[Viewer, AccountRow]]:
 
 def prompt_access(role: Role = "researcher") -> Callable[..., PromptView]:
     """A guard for the prompt `prompt_id`, for staff."""
-
-    def check(request: Request, viewer: SignedIn, prompt_id: str) -> PromptView:
-        with database(request).read() as session:
-            row = session.get(PromptRow, prompt_id)
-            seen = _project(session, viewer, row.project_id if row else None, role, "prompt")
-            if row is None:
-                raise not_found("prompt")
-            return PromptView(viewer=viewer, project=seen.project, member=seen.member, prompt=row)
-
-    return guard(check)
+    return object_guard("prompt_id", visible_prompt, role)
 
 
 def question_access(role: Role = "researcher") -> Callable[..., QuestionView]:
     """A guard for the question `question_id`; with `labeller`, also of one's own."""
-
-    def check(request: Request, viewer: SignedIn, question_id: str) -> QuestionView:
-        with database(request).read() as session:
-            row = session.get(QuestionRow, question_id)
-            own = row is not None and row.account_id == viewer.id and role == "labeller"
-            wanted: Role = "labeller" if own else _at_least_reviewer(role)
-            seen = _project(session, viewer, row.project_id if row else None, wanted, "question")
-            if row is None:
-                raise not_found("question")
-            return QuestionView(
-                viewer=viewer, project=seen.project, member=seen.member, question=row
-            )
-
-    return guard(check)
+    return object_guard("question_id", visible_question, role)
 
 
 def instructions_access(role: Role = "labeller") -> Callable[..., InstructionsView]:
     """A guard for the instructions `instructions_id`, which every member may read."""
-
-    def check(request: Request, viewer: SignedIn, instructions_id: str) -> InstructionsView:
-        with database(request).read() as session:
-            row = session.get(InstructionsRow, instructions_id)
-            seen = _project(session, viewer, row.project_id if row else None, role, "version")
-            if row is None:
-                raise not_found("version")
-            return InstructionsView(
-                viewer=viewer, project=seen.project, member=seen.member, instructions=row
-            )
-
-    return guard(check)
+    return object_guard("instructions_id", visible_instructions, role)
 
 
 def invite_access() -> Callable[..., InviteView]:
@@ -309,6 +244,63 @@ def visible_submission(
     )
 
 
+def visible_demonstration(
+    session: Session, viewer: Viewer, demonstration_id: str, role: Role = "reviewer"
+) -> DemonstrationView:
+    """The demonstration, where `viewer` may grade it; errors as of `visible_project`."""
+    row = session.get(DemonstrationRow, demonstration_id)
+    if row is None:
+        raise not_found("demonstration")
+    submission = session.get_one(SubmissionRow, row.submission_id)
+    seen = _project(session, viewer, submission.project_id, role, "demonstration")
+    if submission.account_id == viewer.id:
+        raise not_found("demonstration")
+    return DemonstrationView(
+        viewer=viewer,
+        project=seen.project,
+        member=seen.member,
+        demonstration=row,
+        submission=submission,
+    )
+
+
+def visible_prompt(
+    session: Session, viewer: Viewer, prompt_id: str, role: Role = "researcher"
+) -> PromptView:
+    """The prompt, where `viewer` may see it; errors as of `visible_project`."""
+    row = session.get(PromptRow, prompt_id)
+    if row is None:
+        raise not_found("prompt")
+    seen = _project(session, viewer, row.project_id, role, "prompt")
+    return PromptView(viewer=viewer, project=seen.project, member=seen.member, prompt=row)
+
+
+def visible_question(
+    session: Session, viewer: Viewer, question_id: str, role: Role = "researcher"
+) -> QuestionView:
+    """The question, where `viewer` may see it; errors as of `visible_project`."""
+    row = session.get(QuestionRow, question_id)
+    if row is None:
+        raise not_found("question")
+    own = row.account_id == viewer.id and role == "labeller"
+    wanted: Role = "labeller" if own else _at_least_reviewer(role)
+    seen = _project(session, viewer, row.project_id, wanted, "question")
+    return QuestionView(viewer=viewer, project=seen.project, member=seen.member, question=row)
+
+
+def visible_instructions(
+    session: Session, viewer: Viewer, instructions_id: str, role: Role = "labeller"
+) -> InstructionsView:
+    """The version, where `viewer` may see it; errors as of `visible_project`."""
+    row = session.get(InstructionsRow, instructions_id)
+    if row is None:
+        raise not_found("version")
+    seen = _project(session, viewer, row.project_id, role, "version")
+    return InstructionsView(
+        viewer=viewer, project=seen.project, member=seen.member, instructions=row
+    )
+
+
 def _item(session: Session, viewer: Viewer, row: ItemRow | None, role: Role, what: str) -> ItemView:
     if row is None:
         raise not_found(what)
@@ -328,11 +320,9 @@ def _batch(
 
 
 def _project(
-    session: Session, viewer: Viewer, project_id: str | None, role: Role, what: str
+    session: Session, viewer: Viewer, project_id: str, role: Role, what: str
 ) -> ProjectView:
     """The project of an object; a hidden one reads like an object that does not exist."""
-    if project_id is None:
-        raise not_found(what)
     try:
         return visible_project(session, viewer, project_id, role)
     except NotFoundError:
