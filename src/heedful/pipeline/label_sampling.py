@@ -88,8 +88,9 @@ def sample(
                 device=pick_device(plan.device),
                 dtype=compute_dtype(plan.dtype, pick_device(plan.device)),
             )
-            other = seen.setdefault(language.checkpoint_id, name)
-            if other != name:
+            other = seen.pop(language.checkpoint_id, None)
+            seen[language.checkpoint_id] = name
+            if other is not None:
                 raise ConfigError(
                     f"{name} and {other} are the same checkpoint, {language.checkpoint_id}",
                     "Name it once; -k says how many completions it gives.",
