@@ -82,12 +82,15 @@ def test_a_make_target_that_a_page_names_exists(page: str, line: str) -> None:
 
 @pytest.mark.parametrize(("page", "line"), typed_commands("heedful"))
 def test_a_command_that_a_page_names_exists(page: str, line: str) -> None:
-    words = shlex.split(line.partition("|")[0], comments=True)
-    command = next((path for path in COMMANDS if words[: len(path.split())] == path.split()), None)
-    assert command is not None, f"{page}: no such command: {line}"
-    known = {option for parameter in COMMANDS[command].params for option in parameter.opts}
-    given = {word.partition("=")[0] for word in words if word.startswith("-")}
-    assert given <= known | {"--help"}, f"{page}: {command} has no such option"
+    for part in line.split("|"):
+        words = shlex.split(part, comments=True)
+        if words[:1] != ["heedful"]:
+            continue
+        of = [path for path in COMMANDS if words[: len(path.split())] == path.split()]
+        assert of, f"{page}: no such command: {part}"
+        known = {option for parameter in COMMANDS[of[0]].params for option in parameter.opts}
+        given = {word.partition("=")[0] for word in words if word.startswith("-")}
+        assert given <= known | {"--help"}, f"{page}: {of[0]} has no such option"
 
 
 @pytest.mark.parametrize(("page", "line"), typed_commands("heedful"))
