@@ -16,7 +16,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, inspect
 
 from heedful.core.errors import ConfigError, DataError, StoreUnavailableError
@@ -206,6 +205,8 @@ def _run(program: str, url: URL | None, *arguments: str) -> None:
         )
     environment, where = dict(os.environ), []
     if url is not None:
+        from psycopg.conninfo import make_conninfo
+
         _, options = url.get_dialect()().create_connect_args(url)
         if password := options.pop("password", None):
             environment["PGPASSWORD"] = str(password)

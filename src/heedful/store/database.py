@@ -150,6 +150,13 @@ def database_url(url: str) -> URL:
     except ArgumentError as error:
         raise ConfigError(f"`{url}` is not a database URL", _URLS) from error
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
+        try:
+            import psycopg  # noqa: F401 - an extra
+        except ImportError:
+            raise ConfigError(
+                "PostgreSQL needs a driver that is not installed",
+                "Install it: pip install 'heedful[postgresql]'.",
+            ) from None
         return parsed.set(drivername="postgresql+psycopg")
     if kind == "sqlite" and parsed.database and parsed.database != ":memory:":
         path = Path(parsed.database).expanduser().absolute()

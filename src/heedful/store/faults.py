@@ -5,10 +5,10 @@ broken constraint above all, is a defect or the caller's to handle and passes th
 """
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -98,15 +98,15 @@ def fault_of(error: BaseException | None) -> Fault | None:
         # The low byte is the kind; the rest says more of it.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return _SQLITE_FAULTS.get(code)
-    if isinstance(error, psycopg.Error):
-        state = error.sqlstate
+    if _is_psycopgs(error, "Error"):
+        state = getattr(error, "sqlstate", None)
         if state is None:
-            return _unconnected(error) if isinstance(error, psycopg.OperationalError) else None
+            return _unconnected(error) if _is_psycopgs(error, "OperationalError") else None
         return _POSTGRESQL_FAULTS.get(state) or _POSTGRESQL_FAULTS.get(state[:2])
     return None
 
 
-def _unconnected(error: psycopg.OperationalError) -> Fault:
+def _unconnected(error: BaseException | None) -> Fault:
     """A connection that was not made or broke; why is in words only, for want of a code."""
     _, refused, why = str(error).partition("FATAL:")
     if not refused:
@@ -116,4 +116,10 @@ def _unconnected(error: psycopg.OperationalError) -> Fault:
 
 
 def _holds_nul(error: BaseException | None) -> bool:
-    return isinstance(error, psycopg.DataError) and "NUL" in str(error)
+    return _is_psycopgs(error, "DataError") and "NUL" in str(error)
+
+
+def _is_psycopgs(error: BaseException | None, kind: str) -> bool:
+    """Whether an error is of that class of the driver's, which need not be installed."""
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(error, getattr(driver, kind))

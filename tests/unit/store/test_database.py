@@ -1,6 +1,8 @@
 """Reading, writing, opening; many threads at once."""
 
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -174,3 +176,22 @@ def test_messages_never_show_a_password() -> None:
 def test_an_update_of_all_is_refused_in_a_read(database: Database) -> None:
     with pytest.raises(DBAPIError, match=r"(?i)read.?only"), database.read() as session:
         session.execute(update(AccountRow).values(name="x"))
+
+
+def test_without_postgresqls_driver_sqlite_works_and_the_extra_is_named(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['psycopg'] = None\n"
+        "from heedful.core.errors import ConfigError\n"
+        "from heedful.store.backup import back_up\n"
+        "from heedful.store.database import open_database\n"
+        f"open_database('sqlite:///{tmp_path}/a.db', migrate=True).close()\n"
+        "try:\n"
+        "    open_database('postgresql://host/name')\n"
+        "except ConfigError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "pip install 'heedful[postgresql]'" in done.stdout
