@@ -202,13 +202,13 @@ def completion_lengths(session: Session, project_id: str) -> dict[str, int]:
 
 
 def times_spent(session: Session, project_id: str) -> list[TimeSpent]:
-    """How long each label took, by persons and programs alike."""
+    """How long each label took, by persons and programs alike; imported ones may not say."""
     query = (
         select(
             SubmissionRow.id, SubmissionRow.account_id, BatchRow.kind, SubmissionRow.seconds_spent
         )
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
-        .where(*_counting(project_id, None, None))
+        .where(*_counting(project_id, None, None), SubmissionRow.seconds_spent > 0)
         .order_by(SubmissionRow.id)
     )
     return [
@@ -313,7 +313,9 @@ def _counting(
 
 
 def _judgement(row: Any, repeated: set[str]) -> Judgement:
-    ranking = _without(Ranking.model_validate(row.record), repeated)
+    # A label from elsewhere names its labeller as they were called there.
+    record = row.record | {"labeller_id": row.account_id}
+    ranking = _without(Ranking.model_validate(record), repeated)
     kept = set(ranking.completion_ids)
     ranks = (row.gold or {}).get("ranks", {})
     gold = None

@@ -12,6 +12,7 @@ from heedful.store.contents import Added
 from heedful.store.database import Database
 from heedful.store.exports import Label, LabelFilter, iter_labels
 from heedful.store.label_imports import ImportedLabels, add_labels
+from heedful.store.quality_queries import judgements, members
 from heedful.store.tables import (
     AccountRow,
     BatchRow,
@@ -180,3 +181,13 @@ def test_an_id_of_another_project_is_refused(database: Database, demo: DemoProje
         labels = ImportedLabels(name="x", rankings=[ranking("r1", "anna")])
         with pytest.raises(DataError, match="in another project"):
             add_labels(session, other.id, labels, by=None)
+
+
+def test_imported_labellers_are_compared_with_those_here(
+    database: Database, demo: DemoProject
+) -> None:
+    add(database, demo, rankings=[ranking("r1", "anna"), ranking("r2", "bob")])
+    with database.read() as session:
+        compared = judgements(session, demo.id)
+        known = members(session, demo.id)
+    assert {one.ranking.labeller_id for one in compared} <= set(known)
