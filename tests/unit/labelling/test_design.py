@@ -175,3 +175,17 @@ def test_parts_render_with_nothing_in_them_and_with_something() -> None:
     assert "&lt;new&gt;" in html
     assert 'href="/x?a=1&amp;page=3"' in html
     assert 'x1="40.00" x2="120.00"' in html
+
+
+def test_the_tour_shows_every_picture_in_every_view_and_stays_small() -> None:
+    docs = FOLDER.parents[2] / "docs"
+    shown = set(
+        re.findall(r"images/labelling/([\w-]+\.png)", (docs / "labelling-tour.md").read_text())
+    )
+    taken = {path.name: path.stat().st_size for path in (docs / "images" / "labelling").iterdir()}
+    assert shown == set(taken)
+    names = {name.rpartition("-")[0] for name in taken}
+    assert set(taken) == {
+        f"{name}-{view}.png" for name in names for view in ("light", "dark", "phone")
+    }
+    assert sum(taken.values()) < 6_000_000
