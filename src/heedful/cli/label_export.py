@@ -58,6 +58,10 @@ Makers = Annotated[
     list[str] | None,
     typer.Option("--made-by", help="person, simulated or model; may be repeated."),
 ]
+Splits = Annotated[
+    Literal["train", "validation", "test"] | None,
+    typer.Option("--split", help="Only labels of prompts of this split."),
+]
 Surplus = Annotated[
     bool, typer.Option("--surplus", help="Also labels that came when enough were there.")
 ]
@@ -84,6 +88,7 @@ def export(
     purposes: Purposes = None,
     kinds: Kinds = None,
     made_by: Makers = None,
+    split: Splits = None,
     surplus: Surplus = False,
     excluded: Excluded = False,
     adjudicated: Disputes = "replace",
@@ -114,6 +119,7 @@ def export(
                 batches=tuple(ids) if batches else None,
                 purposes=None if purposes == ["all"] else known(purposes or ["training"], Purpose),
                 made_by=known(made_by, MadeBy) if made_by else None,
+                split=split,
                 surplus=surplus,
                 excluded=excluded,
                 adjudicated="leave_out" if adjudicated == "leave-out" else adjudicated,

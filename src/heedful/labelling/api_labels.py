@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
-from heedful.core.records import MadeBy
+from heedful.core.records import MadeBy, Split
 from heedful.labelling.agreement import Agreement
 from heedful.labelling.api_models import (
     AgreementOut,
@@ -48,6 +48,7 @@ class LabelQuery:
         batch: Annotated[list[str] | None, Query(max_length=100, description="Ids.")] = None,
         purpose: Annotated[list[Purpose] | None, Query()] = None,
         made_by: Annotated[list[MadeBy] | None, Query()] = None,
+        split: Split | None = None,
         surplus: Annotated[bool, Query(description="Also surplus ones.")] = False,
         excluded: Annotated[bool, Query(description="Also excluded ones.")] = False,
         adjudicated: Annotated[
@@ -58,6 +59,7 @@ class LabelQuery:
             batches=None if batch is None else tuple(batch),
             purposes=None if purpose is None else tuple(purpose),
             made_by=None if made_by is None else tuple(made_by),
+            split=split,
             surplus=surplus,
             excluded=excluded,
             adjudicated=adjudicated,

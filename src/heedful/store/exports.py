@@ -13,12 +13,13 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
-from heedful.core.records import Demonstration, MadeBy, Ranking, Rating
+from heedful.core.records import Demonstration, MadeBy, Ranking, Rating, Split
 from heedful.store.columns import Purpose
 from heedful.store.tables import (
     BatchRow,
     DemonstrationRow,
     ItemRow,
+    PromptRow,
     RankingRow,
     RatingRow,
     SubmissionRow,
@@ -39,6 +40,7 @@ class LabelFilter:
         batches: Batch ids; adjudications of their items come with them. None for all.
         purposes: None for all.
         made_by: None for all.
+        split: Only of prompts of this split; None for all.
         surplus: Also those that came when every slot had been given away.
         excluded: Also those that somebody excluded.
         adjudicated: `replace` takes the adjudication in place of the labels that disagreed,
@@ -48,6 +50,7 @@ class LabelFilter:
     batches: tuple[str, ...] | None = None
     purposes: tuple[Purpose, ...] | None = None
     made_by: tuple[MadeBy, ...] | None = None
+    split: Split | None = None
     surplus: bool = False
     excluded: bool = False
     adjudicated: Adjudicated = "replace"
@@ -131,6 +134,9 @@ def _conditions(wanted: LabelFilter) -> dict[str, ColumnElement[bool]]:
         conditions["for another purpose"] = BatchRow.purpose.in_(wanted.purposes)
     if wanted.made_by is not None:
         conditions["made by others"] = SubmissionRow.made_by.in_(wanted.made_by)
+    if wanted.split is not None:
+        in_split = select(PromptRow.id).where(PromptRow.record["split"].as_string() == wanted.split)
+        conditions["of another split"] = func.coalesce(ItemRow.prompt_id, "").in_(in_split)
     if not wanted.excluded:
         conditions["excluded"] = SubmissionRow.excluded_at.is_(None)
     if not wanted.surplus:

@@ -6,6 +6,7 @@ from fakes.labelled_project import LabelledProject, labelled_project
 from fakes.labelling_store import demo_project
 from heedful.store.database import Database
 from heedful.store.exports import Label, LabelFilter, count_left_out, iter_labels
+from heedful.store.tables import PromptRow
 
 
 @pytest.fixture
@@ -63,6 +64,18 @@ def test_labels_are_chosen_by_purpose_maker_and_batch(
     assert found(batches=()) == []
     # The dispute over an item of the batch comes with the batch.
     assert found(batches=(project.batches["Training"],)) == COUNTING[:3]
+
+
+def test_labels_are_chosen_by_the_split_of_their_prompts(
+    database: Database, project: LabelledProject
+) -> None:
+    with database.write() as session:
+        row = session.get_one(PromptRow, "prompt-2")
+        row.record = {**row.record, "split": "train"}
+    wanted = LabelFilter(split="train")
+    assert exported(database, project, wanted) == ["second by one", "second by two"]
+    with database.read() as session:
+        assert count_left_out(session, project.demo.id, wanted)["of another split"] == 6
 
 
 def test_what_is_left_out_is_counted_once(database: Database, project: LabelledProject) -> None:
