@@ -47,7 +47,23 @@ def stream_lines(records: Iterable[Record]) -> Iterator[bytes]:
     for record in records:
         yield f'{{"{_NAMES[type(record)]}":{record.model_dump_json()}}}\n'.encode()
         count += 1
-    yield json.dumps({_END: {"records": count}}).encode() + b"\n"
+    yield closing_line(count)
+
+
+def closing_line(num_records: int) -> bytes:
+    """The last line of a stream of so many records."""
+    return json.dumps({_END: {"records": num_records}}).encode() + b"\n"
+
+
+def record_in(row: Row) -> Row:
+    """The record that a line of a stream holds; any other row as it is."""
+    kind = _kind(row)
+    return row if kind is None or kind == _END else dict(row[kind])
+
+
+def is_closing(row: Row) -> bool:
+    """Whether a row is the last line of a stream."""
+    return _kind(row) == _END
 
 
 def is_stream(path: Path) -> bool:

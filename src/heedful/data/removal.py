@@ -20,6 +20,7 @@ from typing import Any
 
 from heedful.core.errors import DataError
 from heedful.core.jsonl import read_rows
+from heedful.data.record_stream import closing_line, is_closing, record_in
 from heedful.data.traces import WITHDRAWN, Traces, says_whose
 
 ROW_SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -56,7 +57,7 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a data file that can be read; of a damaged file, those before the damage."""
     try:
         for _, row in read_rows(path, on_bad_row=lambda _: None):
-            yield row
+            yield record_in(row)
     except DataError:
         return
 
@@ -123,7 +124,16 @@ def _clean_jsonl(content: bytes, traces: Traces) -> Cleaned | None:
         changed += new != line
         if new is not None:
             kept.append(new)
+    if changed and kept and _is_closing(kept[-1]):
+        kept[-1] = closing_line(sum(1 for line in kept if line.strip()) - 1)
     return Cleaned(b"".join(kept), changed) if changed else None
+
+
+def _is_closing(line: bytes) -> bool:
+    if not line.startswith(b'{"end"'):
+        return False
+    row = json.loads(line)
+    return isinstance(row, dict) and is_closing(row)
 
 
 def _clean_line(line: bytes, traces: Traces) -> bytes | None:
@@ -134,9 +144,9 @@ def _clean_line(line: bytes, traces: Traces) -> bytes | None:
         return None if traces.is_in_bytes(line) else line
     if not isinstance(row, dict):
         return line
-    if traces.is_theirs(row):
+    if traces.is_theirs(record_in(row)):
         return None
-    if says_whose(row):
+    if says_whose(record_in(row)):
         return line
     cleaned, hit = traces.clean(row)
     if not hit and cleaned == row:

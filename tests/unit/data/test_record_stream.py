@@ -9,7 +9,14 @@ import pytest
 from heedful.core.errors import DataError
 from heedful.core.jsonl import RowError, refuse
 from heedful.core.records import Completion, Demonstration, Prompt, Ranking, Rating, Record
-from heedful.data.record_stream import is_stream, read_stream, stream_lines
+from heedful.data.record_stream import (
+    closing_line,
+    is_closing,
+    is_stream,
+    read_stream,
+    record_in,
+    stream_lines,
+)
 from heedful.data.sources import Rejects, load_demonstrations, load_prompts, load_rankings
 
 
@@ -95,3 +102,12 @@ def test_other_files_are_no_streams(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content + "\n")
         assert not is_stream(tmp_path / name)
     assert not is_stream(tmp_path / "missing.jsonl")
+
+
+def test_a_line_tells_its_record_and_the_last_one_itself() -> None:
+    assert record_in({"prompt": {"id": "p"}}) == {"id": "p"}
+    assert record_in({"prompt": "x"}) == {"prompt": "x"}
+    closing = json.loads(closing_line(3))
+    assert record_in(closing) == closing
+    assert is_closing(closing)
+    assert not is_closing({"end": 3})

@@ -1,6 +1,7 @@
 """After a withdrawal nothing in the tree holds the person, and everybody else is untouched."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,15 @@ from fakes.data_room import Room, make_room
 from fakes.data_tree import everything, write_rows, write_run, write_tree
 from heedful.core.errors import DataError
 from heedful.core.jsonl import read_records
-from heedful.core.records import Demonstration, Prompt
+from heedful.core.records import Completion, Demonstration, Prompt, Ranking
 from heedful.data.pseudonyms import Key
+from heedful.data.record_stream import stream_lines
 from heedful.data.release import write_release
 from heedful.data.sources import load_prompts, load_rankings
 from heedful.data.withdraw import WithdrawalReport, withdraw
 from heedful.data.withdrawals import Register, honour
 
+USERS = ("user-ada", "user-bert")
 KEY, SALT = Key(b"the key of these tests!"), Key(b"the salt of these tests")
 
 
@@ -191,3 +194,37 @@ def test_a_run_without_a_checkpoint_is_named_by_its_folder(tree: Path) -> None:
     leave(tree)
     (withdrawal,) = Register.read(tree / "withdrawals.jsonl", KEY).withdrawals
     assert str(tree / "runs" / "new") in withdrawal.checkpoints
+
+
+def test_a_stream_that_a_run_kept_can_be_read_afterwards(
+    tmp_path: Path, make_prompt: Callable[..., Prompt]
+) -> None:
+    """As `heedful label export` writes it, and `heedful train` keeps it."""
+    prompts = [make_prompt(f"Ask {user}.", id=f"prompt-{user}", user_id=user) for user in USERS]
+    made = {"made_by": "person", "labeller_id": "labeller-carl"}
+    completions = [
+        Completion(id=f"{prompt.id}-{k}", prompt_id=prompt.id, text=str(k), checkpoint_id="m")
+        for prompt in prompts
+        for k in (1, 2)
+    ]
+    rankings = [
+        Ranking(
+            id=f"ranking-{prompt.id}",
+            prompt_id=prompt.id,
+            completion_ids=(f"{prompt.id}-1", f"{prompt.id}-2"),
+            ranks=(1, 2),
+            **made,
+        )
+        for prompt in prompts
+    ]
+    path = tmp_path / "run" / "stdin.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"".join(stream_lines([*prompts, *completions, *rankings])))
+    leave(tmp_path, "user-ada")
+    left = load_rankings(path)
+    assert [prompt.user_id for prompt in left.prompts] == ["user-bert"]
+    assert (len(left.completions), len(left.rankings)) == (2, 1)
+    assert "ada" not in path.read_text()
+    leave(tmp_path, "labeller-carl")
+    assert [prompt.user_id for prompt in load_prompts(path)] == ["user-bert"]
+    assert "ranking" not in path.read_text()
