@@ -117,10 +117,18 @@ def _judge(
     reason = form.text("reason", "The reason", most=500, required=True)
     if form.errors:
         return redirect(request, path, message=form.errors["reason"], kind="bad")
-    change = include_again if counts else exclude
+    label, by = [at.submission.id], at.viewer.id
     with store.write() as session:
-        change(session, [at.submission.id], reason=reason, by=at.viewer.id)
-    told = "The label counts again." if counts else "The label no longer counts."
+        if counts:
+            include_again(session, label, reason=reason, by=by)
+            told = "The label counts again."
+        else:
+            again = form.ticked("ask_again")
+            done = exclude(session, label, reason=reason, by=by, ask_again=again)
+            told = "The label no longer counts."
+            if done.asked_again:
+                told += " Somebody else is asked for a new one"
+                told += "." if at.batch.state == "open" else ", once the batch is open."
     return redirect(request, path, message=told)
 
 

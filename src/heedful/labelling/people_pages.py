@@ -138,8 +138,18 @@ def exclude_all(request: Request, at: AtMember, store: Store, form: Form) -> Res
     if form.errors:
         return _back(request, at, form.errors["reason"], is_bad=True)
     with store.write() as session:
-        count = exclude_labeller(session, at.project.id, at.account.id, reason, at.viewer.id)
-    return _back(request, at, f"{count:,} labels of {at.account.name} no longer count.")
+        done = exclude_labeller(
+            session,
+            at.project.id,
+            at.account.id,
+            reason,
+            at.viewer.id,
+            ask_again=form.ticked("ask_again"),
+        )
+    told = f"{done.labels:,} labels of {at.account.name} no longer count."
+    if done.asked_again:
+        told += f" Others are asked for {done.asked_again:,} new ones, in batches that are open."
+    return _back(request, at, told)
 
 
 def _labels(one: LabellerNumbers) -> bool:

@@ -40,7 +40,7 @@ class Progress:
     """How far a batch is.
 
     Attributes:
-        slots: items x overlap, fewer where some were withdrawn.
+        slots: items x overlap; a withdrawn one does not count, the one in its place does.
         leased: Being worked on now; a lease that ran out counts as free.
         surplus: Labels that came when every slot of their item had been given away.
         excluded: Labels that do not count, for a reason.

@@ -1,17 +1,18 @@
 """Handing work in: a submission is checked, given a slot or kept as surplus, never refused.
 
 Also what becomes of it later: a label that should not count is excluded with the reason,
-and may be included again; nothing is deleted. The records themselves are made by whoever
+and may be included again; nothing is deleted, and another label may be asked for in its
+place. The records themselves are made by whoever
 labels (`labelling.answers`, `annotators.team_work`); which answers fit which task is
 `heedful.store.label_checks`'.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from heedful.core.errors import DataError
@@ -26,6 +27,7 @@ from heedful.store.slots import Assignment, acting, assignment, held_slot, spare
 from heedful.store.tables import (
     DemonstrationRow,
     DraftRow,
+    ItemRow,
     MemberRow,
     PresentationRow,
     RankingRow,
@@ -34,7 +36,15 @@ from heedful.store.tables import (
     SubmissionRow,
 )
 
-__all__ = ["Answer", "Outcome", "exclude", "exclude_labeller", "include_again", "submit"]
+__all__ = [
+    "Answer",
+    "Excluded",
+    "Outcome",
+    "exclude",
+    "exclude_labeller",
+    "include_again",
+    "submit",
+]
 
 Label = TypeVar("Label", Demonstration, Ranking, Rating)
 
@@ -52,6 +62,14 @@ class Outcome:
     status: SubmissionStatus
     repeated: bool = False
     elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """How many labels newly do not count, and in place of how many another was asked for."""
+
+    labels: int
+    asked_again: int
 
 
 def submit(
@@ -117,11 +135,16 @@ def exclude(
     *,
     reason: str,
     by: str | None,
+    ask_again: bool = False,
     now: datetime | None = None,
-) -> int:
-    """Let submissions not count, with the reason; return how many newly do not.
+) -> Excluded:
+    """Let submissions not count, with the reason.
 
     Those that are excluded already keep their first reason.
+
+    Args:
+        ask_again: Withdraw the slot of each and make another, which the same labeller does
+            not get; once for each submission, also where it counted again in between.
     """
     if not reason.strip():
         raise DataError("Labels are excluded with a reason.", "Say why.")
@@ -130,7 +153,8 @@ def exclude(
     for row in changed:
         row.excluded_at, row.excluded_by, row.excluded_reason = now, by, reason.strip()
         _note(session, row, "label.exclude", reason, by, now)
-    return len(changed)
+    asked = _replace_slots(session, changed, reason, by, now) if ask_again else 0
+    return Excluded(len(changed), asked)
 
 
 def include_again(
@@ -159,9 +183,10 @@ def exclude_labeller(
     reason: str,
     by: str | None,
     *,
+    ask_again: bool = False,
     now: datetime | None = None,
-) -> int:
-    """Give a member no more work in a project and exclude all their labels; return how many."""
+) -> Excluded:
+    """Give a member no more work in a project and exclude all their labels, as `exclude` does."""
     set_stage(
         session,
         project_id=project_id,
@@ -176,7 +201,7 @@ def exclude_labeller(
             SubmissionRow.project_id == project_id, SubmissionRow.account_id == account_id
         )
     ).all()
-    return exclude(session, theirs, reason=reason, by=by, now=now)
+    return exclude(session, theirs, reason=reason, by=by, ask_again=ask_again, now=now)
 
 
 def _first_result(first: SubmissionRow, answer: Answer) -> Outcome:
@@ -271,6 +296,37 @@ def _store_records(session: Session, submission: SubmissionRow, answer: Answer) 
                 record=filled(rating),
             )
         )
+
+
+def _replace_slots(
+    session: Session,
+    excluded: Sequence[SubmissionRow],
+    reason: str,
+    by: str | None,
+    now: datetime,
+) -> int:
+    """Withdraw the slots of these submissions and make as many new ones; surplus had none."""
+    asked = 0
+    for row in sorted(excluded, key=lambda row: row.item_id):  # locked in one order by everybody
+        item = session.get_one(ItemRow, row.item_id, with_for_update={"key_share": True})
+        slot = session.get(SlotRow, row.slot_id, with_for_update=True) if row.slot_id else None
+        if slot is None or slot.state != "done":
+            continue
+        slot.state = "withdrawn"
+        last = session.scalar(select(func.max(SlotRow.n)).where(SlotRow.item_id == item.id)) or 0
+        session.add(
+            SlotRow(
+                id=new_id("slot"),
+                item_id=item.id,
+                batch_id=item.batch_id,
+                n=last + 1,
+                place=item.place,
+            )
+        )
+        session.flush()
+        _note(session, row, "label.ask_again", reason, by, now)
+        asked += 1
+    return asked
 
 
 def _submissions(session: Session, ids: Iterable[str]) -> list[SubmissionRow]:

@@ -166,8 +166,10 @@ class SlotRow(Base):
     """One labeller's turn at an item.
 
     Attributes:
-        n: 1 to the batch's overlap.
-        priority, place: Copied from batch and item, so that one index serves a claim.
+        n: 1 to the batch's overlap; more where another label was asked for.
+        place: The item's, copied so that one index serves a claim.
+        state: `withdrawn` is done, too, but its label is excluded and another slot stands
+            in its place.
         lease_token_hash: Of the token that the browser holds.
     """
 

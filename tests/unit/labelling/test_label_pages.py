@@ -1,5 +1,6 @@
 """Pages of an item and of a submission: everything side by side, and what counts."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import select
 
 from fakes.labeller_pages import Pages, labeller_pages
 from heedful.store.columns import utc_now
-from heedful.store.tables import ItemRow, SkipRow, SubmissionRow
+from heedful.store.tables import ItemRow, SkipRow, SlotRow, SubmissionRow
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,28 @@ def test_a_label_is_excluded_and_included_with_reasons(pages: Pages) -> None:
     assert submission(pages, "cleo", "First rankings").excluded_at is None
     log = pages.get("admin", "/admin/audit?action=label.include").text
     assert "Was right" in log
+
+
+def test_another_label_is_asked_for_unless_the_box_is_empty(pages: Pages) -> None:
+    sent = submission(pages, "ana", "First rankings")
+    path = f"/submissions/{sent.id}"
+    box = '<input type="checkbox" name="ask_again" value="yes" checked>'
+    assert box in pages.get("researcher", path).text
+
+    def slots() -> list[str]:
+        with pages.database.read() as session:
+            query = select(SlotRow.state).where(SlotRow.item_id == sent.item_id)
+            return sorted(session.scalars(query))
+
+    before = slots()
+    pages.form("researcher", f"{path}/exclude", reason="Haste")
+    assert slots() == before
+    pages.form("researcher", f"{path}/include", reason="Was right")
+    answer = pages.form("researcher", f"{path}/exclude", reason="Haste", ask_again="yes")
+    told = pages.client.get(answer.headers["location"]).text
+    assert "Somebody else is asked for a new one" in told
+    assert Counter(slots()) - Counter(before) == Counter({"withdrawn": 1, "free": 1})
+    assert "label.ask_again" in pages.get("admin", "/admin/audit?action=label.ask_again").text
 
 
 def test_a_submission_says_who_made_it_under_which_instructions(pages: Pages) -> None:

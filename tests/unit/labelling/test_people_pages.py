@@ -58,8 +58,13 @@ def test_a_stage_changes_with_a_reason(pages: Pages) -> None:
 def test_all_labels_of_somebody_are_excluded(pages: Pages) -> None:
     path = f"{base(pages)}/{pages.id_of('cleo')}"
     pages.form("researcher", f"{path}/exclude", reason="")
-    answer = pages.form("researcher", f"{path}/exclude", reason="A shared account")
+    assert "Ask somebody else for new labels" in pages.get("researcher", path).text
+    fields = {"reason": "A shared account", "ask_again": "yes"}
+    answer = pages.form("researcher", f"{path}/exclude", **fields)
     assert answer.status_code == 303
+    told = pages.client.get(answer.headers["location"]).text
+    assert "Others are asked for" in told
+    assert "new ones, in batches that are open" in told
     with pages.database.read() as session:
         counting = session.scalar(
             select(func.count()).where(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from fakes.labeller_pages import Pages, labeller_pages
-from heedful.store.tables import AuditRow, InstructionsRow, MemberRow, ProjectRow
+from heedful.store.tables import AuditRow, InstructionsRow, MemberRow, ProjectRow, SubmissionRow
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,18 @@ def test_wrong_settings_are_told_together_and_change_nothing(pages: Pages) -> No
     taken = settings_form(name="Second")
     pages.form("researcher", "/projects/new", name="Second")
     assert "already" in pages.form("researcher", f"{base(pages)}/settings", **taken).text
+
+
+def test_simulated_labels_among_people_s_are_counted_on_the_dashboard(pages: Pages) -> None:
+    with pages.database.write() as session:
+        some = select(SubmissionRow).where(SubmissionRow.account_id == pages.id_of("ana")).limit(2)
+        for one in session.scalars(some).all():
+            one.made_by = "simulated"
+    text = pages.get("researcher", base(pages)).text
+    assert "2 of the 26 labels that count are not by people." in text
+    assert "2 of them simulated" in text
+    assert "(some simulated)" in text
+    assert "Rehearsal." not in text
 
 
 def test_a_rehearsal_says_so_everywhere(pages: Pages) -> None:

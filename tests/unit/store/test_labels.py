@@ -1,18 +1,21 @@
 """Handing work in: on time, late, twice, for nothing; and what is excluded later."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from fakes.label_answers import fitting_answer, hand_in
 from fakes.labelling_store import demo_batch, demo_project
 from heedful.core.errors import DataError, NotAllowedError
 from heedful.core.records import Demonstration, Ranking
 from heedful.store.access import suspend
+from heedful.store.batches import progress
 from heedful.store.database import Database
 from heedful.store.drafts import save_draft
-from heedful.store.labels import exclude, exclude_labeller, include_again, submit
+from heedful.store.labels import Excluded, exclude, exclude_labeller, include_again, submit
 from heedful.store.presentations import present
 from heedful.store.projects import set_stage
 from heedful.store.slots import claim_next, current, heartbeat, reopen, skip
@@ -223,8 +226,8 @@ def test_labels_are_excluded_with_a_reason_and_included_again(database: Database
             exclude(session, ids, reason=" ", by=by)
         with pytest.raises(DataError, match="no submission"):
             exclude(session, ["submission-nowhere"], reason="Haste", by=by)
-        assert exclude(session, ids[:1], reason="Haste", by=by, now=NOW) == 1
-        assert exclude_labeller(session, demo.id, ONE, "Bot", by, now=NOW) == 1
+        assert exclude(session, ids[:1], reason="Haste", by=by, now=NOW) == Excluded(1, 0)
+        assert exclude_labeller(session, demo.id, ONE, "Bot", by, now=NOW) == Excluded(1, 0)
         rows = [session.get_one(SubmissionRow, one) for one in ids]
         assert [row.excluded_reason for row in rows] == ["Haste", "Bot"]
         assert {(row.excluded_by, row.excluded_at) for row in rows} == {(by, NOW)}
@@ -238,3 +241,101 @@ def test_labels_are_excluded_with_a_reason_and_included_again(database: Database
             select(AuditRow.action).where(AuditRow.object_kind == "submission")
         ).all()
         assert sorted(actions) == ["label.exclude"] * 2 + ["label.include"] * 2
+
+
+def done_labels(session: Session, num_labels: int, account: str = ONE) -> list[str]:
+    """Submissions of the next items that a labeller gets."""
+    ids = []
+    for _ in range(num_labels):
+        claim = claim_next(session, account, now=NOW)
+        assert claim is not None
+        ids.append(hand_in(session, account, claim.item_id, now=NOW).submission_id)
+    return ids
+
+
+def test_another_label_is_asked_for_in_place_of_an_excluded_one(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=1, num_labellers=3)
+        batch = demo_batch(session, demo, overlap=2)
+        (bad,), (good,) = done_labels(session, 1), done_labels(session, 1, TWO)
+        assert progress(session, batch.id, now=NOW).done == 2
+        by = demo.researcher.id
+        done = exclude(session, [bad], reason="Haste", by=by, ask_again=True, now=NOW)
+        assert done == Excluded(labels=1, asked_again=1)
+        counts = progress(session, batch.id, now=NOW)
+        assert (counts.slots, counts.done, counts.free, counts.excluded) == (2, 1, 1, 1)
+        slots = session.scalars(select(SlotRow).order_by(SlotRow.n)).all()
+        assert [(slot.n, slot.state) for slot in slots] == [
+            (1, "withdrawn"),
+            (2, "done"),
+            (3, "free"),
+        ]
+        for account in (ONE, TWO):
+            assert claim_next(session, account, now=NOW) is None
+        done_labels(session, 1, THREE)
+        counts = progress(session, batch.id, now=NOW)
+        assert (counts.slots, counts.done, counts.free) == (2, 2, 0)
+        line = session.scalars(select(AuditRow).where(AuditRow.action == "label.ask_again")).one()
+        assert (line.object_id, line.account_id, line.detail) == (bad, by, {"reason": "Haste"})
+        assert session.get_one(SubmissionRow, good).excluded_at is None
+
+
+def test_a_label_is_replaced_once_whatever_becomes_of_it(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=1)
+        batch = demo_batch(session, demo)
+        bad = done_labels(session, 1)
+        assert exclude(session, bad, reason="a", by=None, ask_again=True) == Excluded(1, 1)
+        assert exclude(session, bad, reason="b", by=None, ask_again=True) == Excluded(0, 0)
+        assert include_again(session, bad, reason="c", by=None) == 1
+        assert exclude(session, bad, reason="d", by=None, ask_again=True) == Excluded(1, 0)
+        assert progress(session, batch.id).slots == 1
+        done_labels(session, 1, TWO)
+        include_again(session, bad, reason="e", by=None)
+        assert progress(session, batch.id).excluded == 0
+        counting = select(func.count()).where(SubmissionRow.excluded_at.is_(None))
+        assert session.scalar(counting) == 2
+
+
+def test_surplus_has_no_slot_to_replace(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=1)
+        demo_batch(session, demo)
+        claim = claim_next(session, ONE, now=NOW)
+        assert claim is not None
+        present(session, ONE, claim.item_id, now=NOW)
+        assert claim_next(session, TWO, now=LATE) is not None
+        hand_in(session, TWO, claim.item_id, now=LATE)
+        surplus = hand_in(session, ONE, claim.item_id, now=LATE)
+        assert surplus.status == "surplus"
+        done = exclude(session, [surplus.submission_id], reason="x", by=None, ask_again=True)
+        assert done == Excluded(labels=1, asked_again=0)
+
+
+def test_all_of_a_labeller_is_asked_of_others(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=3)
+        batch = demo_batch(session, demo)
+        kept_so = done_labels(session, 3)[:1]
+        exclude(session, kept_so, reason="Haste", by=None)
+        done = exclude_labeller(session, demo.id, ONE, "Bot", None, ask_again=True, now=NOW)
+        assert done == Excluded(labels=2, asked_again=2)
+        assert progress(session, batch.id, now=NOW).free == 2
+        done_labels(session, 2, TWO)
+        assert claim_next(session, TWO, now=NOW) is None
+
+
+def test_two_who_exclude_at_once_each_get_a_new_slot(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=3)
+        batch = demo_batch(session, demo, overlap=2)
+        both = [done_labels(session, 3, account) for account in (ONE, TWO)]
+
+    def leave_out(ids: list[str]) -> Excluded:
+        with database.write() as session:
+            return exclude(session, ids, reason="x", by=None, ask_again=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(leave_out, [both[0], both[1][::-1]])) == [Excluded(3, 3)] * 2
+    with database.read() as session:
+        assert progress(session, batch.id).free == 6
