@@ -62,7 +62,10 @@ def _log(
         scope = [] if project is None else [AuditRow.project_id == project.id]
         actions = sorted(session.scalars(select(AuditRow.action).where(*scope).distinct()))
         acting = select(AuditRow.account_id).where(*scope, AuditRow.account_id.is_not(None))
-        people = _names(session, AccountRow.id.in_(acting.distinct()))
+        listed = AccountRow.id.in_(acting.distinct())
+        if project is None:  # an account's page leads here, whether it did anything or not
+            listed |= AccountRow.id == reader.raw("account")
+        people = _names(session, listed)
         conditions = [*scope, *_conditions(reader, actions, people)]
         lines = session.scalars(
             select(AuditRow)

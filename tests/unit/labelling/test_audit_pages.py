@@ -38,6 +38,12 @@ def test_the_log_is_filtered(pages: Pages) -> None:
     assert "Nothing found" in old
 
 
+def test_an_account_without_deeds_has_an_empty_log(pages: Pages) -> None:
+    answer = pages.get("admin", f"/admin/audit?account={pages.id_of('eve')}")
+    assert answer.status_code == 200
+    assert "Nothing found" in answer.text
+
+
 def test_the_log_of_a_project_holds_no_other_ones(pages: Pages) -> None:
     with pages.database.write() as session:
         audit.record(
