@@ -18,15 +18,16 @@ from sqlalchemy.orm import Session
 
 from heedful.annotators.simulated import SimulatedLabeller
 from heedful.annotators.team_answers import Answered, Material, Worker, answer_task
-from heedful.core.errors import ConfigError
+from heedful.core.errors import ConfigError, DataError
 from heedful.core.records import derived_id
-from heedful.store.access import create_account
+from heedful.store.access import account_by_login, create_account
 from heedful.store.columns import MemberStage, Role, utc_now
 from heedful.store.database import Database
 from heedful.store.labels import Outcome, submit
 from heedful.store.presentations import present
-from heedful.store.projects import add_member
+from heedful.store.projects import add_member, set_stage
 from heedful.store.slots import Claim, assignment, claim_next, skip
+from heedful.store.tables import MemberRow
 
 # Nobody is simulated to sit so long that the lease runs out; who should, is made to.
 _MOST_OF_A_LEASE = 0.8
@@ -62,12 +63,15 @@ class PlayedClock:
 class RealClock:
     """The world's time, in which the team works `speed` times as fast as people would.
 
+    Args:
+        speed: Infinity waits for nothing.
+
     Raises:
         ConfigError: The speed is not above 0.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not 0 < speed < math.inf:
+        if not speed > 0:
             raise ConfigError(f"a team that works {speed} times as fast", "Use a number above 0.")
         self.speed = speed
         self._began = utc_now()
@@ -78,6 +82,8 @@ class RealClock:
 
     def wait_until(self, moment: datetime) -> None:
         """Sleep until the moment, counted from the start at this clock's speed, has come."""
+        if math.isinf(self.speed):
+            return
         ahead = (moment - self._began) / self.speed - (utc_now() - self._began)
         time.sleep(max(0.0, ahead.total_seconds()))
 
@@ -122,23 +128,73 @@ def join(
     account = create_account(
         session, login=login, name=name, role=role, made_by="simulated", by=by, now=now
     )
+    _let_in(session, project_id, account.id, labeller, stage, by=by, now=now)
+    worker = _worker(account.id, labeller)
+    return replace(worker, words_per_minute=words_per_minute, skip_rate=skip_rate)
+
+
+def join_or_return(
+    session: Session, project_id: str, labeller: SimulatedLabeller, stage: MemberStage
+) -> Worker | None:
+    """Let a labeller into a project under its own id as login, or find it there again.
+
+    Whom a researcher has paused, excluded or suspended stays so: None.
+
+    Raises:
+        DataError: The login belongs to somebody who is not simulated.
+    """
+    login = labeller.labeller_id
+    account = account_by_login(session, login)
+    if account is None:
+        name = login.replace("-", " ").capitalize()
+        return join(session, project_id, labeller, login=login, name=name, stage=stage)
+    if account.made_by != "simulated":
+        raise DataError(
+            f"the login {login} belongs to {account.name}, who is not simulated",
+            "The team needs the logins simulated-01, simulated-02, ... for itself.",
+        )
+    member = session.get(MemberRow, (project_id, account.id))
+    if account.state != "active" or (member and member.stage in ("paused", "excluded")):
+        return None
+    if member is None:
+        _let_in(session, project_id, account.id, labeller, stage)
+    elif member.stage != stage:
+        set_stage(
+            session,
+            project_id=project_id,
+            account_id=account.id,
+            stage=stage,
+            by=None,
+            reason="The simulated team was started at this stage",
+        )
+    return _worker(account.id, labeller)
+
+
+def _let_in(
+    session: Session,
+    project_id: str,
+    account_id: str,
+    labeller: SimulatedLabeller,
+    stage: MemberStage,
+    *,
+    by: str | None = None,
+    now: datetime | None = None,
+) -> None:
     add_member(
         session,
         project_id=project_id,
-        account_id=account.id,
+        account_id=account_id,
         stage=stage,
         held_out=labeller.held_out,
         note="Simulated",
         by=by,
         now=now,
     )
-    return Worker(
-        account_id=account.id,
-        labeller=labeller,
-        words_per_minute=words_per_minute,
-        skip_rate=skip_rate,
-        chance=random.Random(derived_id("worker", labeller.team_seed, labeller.labeller_id)),
-    )
+
+
+def _worker(account_id: str, labeller: SimulatedLabeller) -> Worker:
+    chance = random.Random(derived_id("worker", labeller.team_seed, labeller.labeller_id))
+    return Worker(account_id=account_id, labeller=labeller, chance=chance)
 
 
 def begin(
@@ -195,6 +251,8 @@ def work_through(
     project_id: str | None = None,
     batch_id: str | None = None,
     most_each: int | None = None,
+    most: int | None = None,
+    tally: Tally | None = None,
     delays: Sequence[timedelta] = (),
     on_step: Callable[[Tally], None] | None = None,
 ) -> Tally:
@@ -204,17 +262,19 @@ def work_through(
         database: Each step is a transaction of its own; people may work beside.
         material: What they write.
         most_each: Tasks after which a worker stops.
+        most: Labels in the tally after which all stop; what they have open stays theirs.
+        tally: Of earlier work, which is counted on.
         delays: How much later than the clock's now each worker starts.
         on_step: Told the tally after each step.
     """
-    tally = Tally()
+    tally = Tally() if tally is None else tally
     start = clock.now()
     waits = [*delays, *[timedelta()] * (len(workers) - len(delays))]
     due = [(start + waits[number], number) for number in range(len(workers))]
     heapq.heapify(due)
     open_tasks: dict[int, tuple[Task, Answered]] = {}
     num_begun = [0] * len(workers)
-    while due:
+    while due and (most is None or tally.handed_in < most):
         moment, number = heapq.heappop(due)
         clock.wait_until(moment)
         worker, now = workers[number], clock.now()

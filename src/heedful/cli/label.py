@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from heedful.cli import label_batches, label_data, label_export, label_projects, label_sample
+from heedful.cli import (
+    label_batches,
+    label_data,
+    label_export,
+    label_projects,
+    label_sample,
+    label_team,
+)
 from heedful.cli.label_options import (
     DEFAULT_DATABASE,
     DEFAULT_HOST,
@@ -35,6 +42,7 @@ app.command("import")(label_data.import_file)
 app.command()(label_data.agreement)
 app.command()(label_export.export)
 app.command()(label_sample.sample)
+app.command()(label_team.team)
 
 Role = Literal["labeller", "reviewer", "researcher", "admin"]
 Stage = Literal["screening", "practice", "working"]

@@ -12,10 +12,20 @@ from sqlalchemy.orm import Session
 from fakes.labelling_store import DemoProject, demo_batch, demo_project
 from heedful.annotators.simulated import simulated_team
 from heedful.annotators.team_answers import Material, Worker
-from heedful.annotators.team_work import PlayedClock, RealClock, Tally, join, work_through
-from heedful.core.errors import ConfigError
+from heedful.annotators.team_work import (
+    PlayedClock,
+    RealClock,
+    Tally,
+    join,
+    join_or_return,
+    work_through,
+)
+from heedful.core.errors import ConfigError, DataError
+from heedful.store.access import create_account, suspend
 from heedful.store.batches import progress
+from heedful.store.columns import utc_now
 from heedful.store.database import Database, open_database
+from heedful.store.projects import set_stage
 from heedful.store.tables import (
     AccountRow,
     MemberRow,
@@ -143,7 +153,65 @@ def test_in_real_time_the_team_works_as_much_faster_as_asked(database: Database)
     assert seconds / 400 <= took < seconds / 400 + 5
 
 
-@pytest.mark.parametrize("speed", [0.0, -1.0, float("inf"), float("nan")])
+def test_at_an_infinite_speed_nobody_waits(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=2)
+        demo_batch(session, demo)
+        team = team_of(session, demo, 3)[:1]
+    began = utc_now()
+    clock = RealClock(speed=float("inf"))
+    tally = work_through(database, team, material=Material(), clock=clock)
+    assert tally.accepted == 2
+    with database.read() as session:
+        for label in session.scalars(select(SubmissionRow)):
+            assert began <= label.submitted_at <= utc_now()
+
+
+def test_a_team_stops_after_so_many_labels_and_counts_on(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session, num_prompts=6)
+        demo_batch(session, demo)
+        team = team_of(session, demo, 3)
+    clock, tally = PlayedClock(NOW), Tally(accepted=1)
+    done = work_through(database, team, material=Material(), clock=clock, most=4, tally=tally)
+    assert done is tally
+    assert tally == Tally(accepted=4)
+    with database.read() as session:
+        assert len(session.scalars(select(SubmissionRow)).all()) == 3
+
+
+def test_a_labeller_comes_back_to_the_same_account(database: Database) -> None:
+    one = simulated_team(0, 3)[0]
+    with database.write() as session:
+        demo, other = demo_project(session), demo_project(session, name="Other")
+        first = join_or_return(session, demo.id, one, "screening")
+        again = join_or_return(session, demo.id, one, "working")
+        elsewhere = join_or_return(session, other.id, one, "working")
+        assert first is not None
+        assert again is not None
+        assert elsewhere is not None
+        account = session.get_one(AccountRow, first.account_id)
+        assert first.account_id == again.account_id == elsewhere.account_id
+        assert (account.login, account.name) == ("simulated-01", "Simulated 01")
+        assert (account.made_by, account.password_hash) == ("simulated", None)
+        assert session.get_one(MemberRow, (demo.id, account.id)).stage == "working"
+        set_stage(
+            session, project_id=demo.id, account_id=account.id, stage="paused", by=None, reason="x"
+        )
+        assert join_or_return(session, demo.id, one, "working") is None
+        suspend(session, account_id=account.id, by=demo.admin.id)
+        assert join_or_return(session, other.id, one, "working") is None
+
+
+def test_a_person_s_account_is_never_taken(database: Database) -> None:
+    with database.write() as session:
+        demo = demo_project(session)
+        create_account(session, login="simulated-01", name="Ida", role="labeller")
+        with pytest.raises(DataError, match="belongs to Ida, who is not simulated"):
+            join_or_return(session, demo.id, simulated_team(0, 3)[0], "working")
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
 def test_a_speed_must_be_a_speed(speed: float) -> None:
     with pytest.raises(ConfigError, match="times as fast"):
         RealClock(speed)
