@@ -3,7 +3,7 @@
     python benchmarks/label_screenshots.py [NAME ...]
 
 Each page is taken light and dark at 1280 px and on a phone at 390 px, cut below its first
-screens, in a palette of 96 colours. Needs playwright, a Chromium and Pillow.
+screens. Needs playwright, a Chromium and Pillow.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import numpy as np
 import uvicorn
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -29,6 +29,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from heedful.labelling.app import create_app
+from heedful.labelling.cookies import SESSION
 from heedful.labelling.server_settings import ServerSettings
 from heedful.pipeline.rehearsal import rehearse
 from heedful.store.access import create_account
@@ -51,6 +52,7 @@ from heedful.store.tables import (
     PromptRow,
     QuestionRow,
     SubmissionRow,
+    SurveyDoneRow,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for texts to show
@@ -83,10 +85,7 @@ class Picture:
 
 
 def add_open_work(database: Database) -> dict[str, str]:
-    """Tasks of each kind in somebody's hands, the ranking with nine long outputs, and an admin.
-
-    Gives item and account ids: `ranking`, `ranking_by`, ...
-    """
+    """An admin, and a task of each kind in somebody's hands: ids, as `ranking`, `ranking_by`."""
     drawn = random.Random(5)
     prompts = {
         name: demo_prompt(name, instruction=text, tags=("sensitive",) if name == "insult" else ())
@@ -150,7 +149,16 @@ def find_places(session: Session) -> dict[str, str]:
 
     def submitted(kind: str, purpose: str) -> SubmissionRow:
         batch = select(BatchRow.id).where(BatchRow.kind == kind, BatchRow.purpose == purpose)
-        query = select(SubmissionRow).where(SubmissionRow.batch_id.in_(batch))
+        working = (
+            select(MemberRow.account_id)
+            .join(AccountRow, AccountRow.id == MemberRow.account_id)
+            .where(MemberRow.stage == "working", AccountRow.role == "labeller")
+        )
+        query = select(SubmissionRow).where(
+            SubmissionRow.batch_id.in_(batch),
+            SubmissionRow.excluded_at.is_(None),
+            SubmissionRow.account_id.in_(working),
+        )
         return session.scalars(query.order_by(SubmissionRow.id)).first() or sys.exit("no labels")
 
     ranking = submitted("ranking", "training")
@@ -168,6 +176,13 @@ def find_places(session: Session) -> dict[str, str]:
         "prompt_id": first(select(PromptRow.id).order_by(PromptRow.id)),
         "instructions": first(
             select(InstructionsRow.id).where(InstructionsRow.purpose == "evaluation")
+        ),
+        "asker": first(select(QuestionRow.account_id)),
+        "unasked": first(
+            select(AccountRow.id).where(
+                AccountRow.role == "labeller",
+                AccountRow.id.not_in(select(SurveyDoneRow.account_id)),
+            )
         ),
         "admin": first(select(AccountRow.id).where(AccountRow.role == "admin")),
     }
@@ -227,7 +242,7 @@ PICTURES = (
     Picture("my-instructions", "labeller", "/work/instructions"),
     Picture("read-instructions", "labeller", "/work/instructions/{instructions}"),
     Picture("self-assessment", "labeller", "/work/self-assessment/{project}"),
-    Picture("survey", "labeller", "/work/survey/{project}"),
+    Picture("survey", "unasked", "/work/survey/{project}"),
     Picture("review", "reviewer", "/review"),
     Picture("grade", "reviewer", "/review/{written}"),
     Picture("projects", "researcher", "/projects"),
@@ -274,7 +289,6 @@ def serving(database: Database) -> Iterator[str]:
     while not server.started:
         time.sleep(0.05)
     try:
-        httpx.get(f"{settings.origin}/healthz").raise_for_status()
         yield settings.origin
     finally:
         server.should_exit = True
@@ -296,11 +310,7 @@ def sign_in(database: Database, who: str | None, places: dict[str, str]) -> str 
 
 
 def take(
-    browser: Any,
-    database: Database,
-    origin: str,
-    picture: Picture,
-    places: dict[str, str],
+    browser: Any, database: Database, origin: str, picture: Picture, places: dict[str, str]
 ) -> int:
     """Save one page in every view; the bytes written."""
     token = sign_in(database, picture.who, places)
@@ -319,7 +329,7 @@ def take(
             is_mobile=phone,
         )
         if token is not None:
-            context.add_cookies([{"name": "heedful_session", "value": token, "url": origin}])
+            context.add_cookies([{"name": SESSION, "value": token, "url": origin}])
         page = context.new_page()
         answer = page.goto(path)
         if answer is None or not answer.ok:
@@ -330,12 +340,26 @@ def take(
         shot = page.screenshot(**_cut(page, picture, width, height, most))
         target = OUT / f"{picture.name}-{view}.png"
         image = Image.open(io.BytesIO(shot)).convert("RGB")
-        palette = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        palette.save(target, optimize=True)
+        _in_few_colours(image).save(target, optimize=True)
         written += target.stat().st_size
         context.close()
         time.sleep(0.3)  # what the page saves as it goes
     return written
+
+
+def _in_few_colours(image: Image.Image) -> Image.Image:
+    """The commonest colours as they are, the others as near as a small palette has them."""
+    half = COLOURS // 2
+    pixels = np.asarray(image).reshape(-1, 3).astype(np.int32)
+    colours, places, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    covering = image.quantize(half, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    others = np.array(covering[: 3 * half], dtype=np.int32).reshape(-1, 3)
+    palette = np.concatenate([colours[np.argsort(-counts)[:half]], others])
+    nearest = ((colours[:, None] - palette[None]) ** 2).sum(axis=2).argmin(axis=1)
+    indices = nearest[places.reshape(-1)].astype(np.uint8).reshape(image.height, image.width)
+    found = Image.fromarray(indices, "P")
+    found.putpalette(palette.astype(np.uint8).tobytes())
+    return found
 
 
 def _cut(page: Any, picture: Picture, width: int, height: int, most: int) -> dict[str, Any]:
@@ -343,28 +367,24 @@ def _cut(page: Any, picture: Picture, width: int, height: int, most: int) -> dic
     if picture.name.startswith("board"):
         return {}
     tall = min(most, page.evaluate("document.documentElement.scrollHeight"))
-    return {
-        "full_page": True,
-        "clip": {"x": 0, "y": 0, "width": width, "height": max(tall, height)},
-    }
+    clip = {"x": 0, "y": 0, "width": width, "height": max(tall, height)}
+    return {"full_page": True, "clip": clip}
 
 
 def main() -> None:
-    """Take the pictures that the arguments name, or all."""
+    """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", help="of pictures; all where none is given")
     names = parser.parse_args().names
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(f"sqlite:///{folder}/rehearsal.db", migrate=True)
-        rehearse(database, on_progress=lambda line: sys.stdout.write(line + "\n"))
+        rehearse(database)
         places = add_open_work(database)
         with database.write() as session:
             places |= find_places(session)
-            places["asker"] = session.scalars(select(QuestionRow.account_id)).first() or ""
-            places["invite"] = create_invite(
-                session, role="labeller", created_by=places["admin"], project_id=places["project"]
-            )[1]
+            where = {"created_by": places["admin"], "project_id": places["project"]}
+            places["invite"] = create_invite(session, role="labeller", **where)[1]
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         with serving(database) as origin, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
