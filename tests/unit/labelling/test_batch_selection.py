@@ -89,9 +89,7 @@ def test_demonstrations_and_briefs(database: Database) -> None:
         briefs = choose_items(
             session,
             demo.id,
-            Selection(
-                kind="prompt", briefs=(("plain", 2), ("user_based", 1)), application="Shop"
-            ),
+            Selection(kind="prompt", briefs=(("plain", 2), ("user_based", 1)), application="Shop"),
         )
     assert [item.prompt_id for item in found.items] == ["prompt-3"]
     kinds = [item.brief["kind"] for item in briefs.items if item.brief]
