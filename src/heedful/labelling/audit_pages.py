@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from heedful.labelling.form_values import FormReader, page_number, query_reader
@@ -62,7 +62,7 @@ def _log(
         scope = [] if project is None else [AuditRow.project_id == project.id]
         actions = sorted(session.scalars(select(AuditRow.action).where(*scope).distinct()))
         acting = select(AuditRow.account_id).where(*scope, AuditRow.account_id.is_not(None))
-        listed = AccountRow.id.in_(acting.distinct())
+        listed: ColumnElement[bool] = AccountRow.id.in_(acting.distinct())
         if project is None:  # an account's page leads here, whether it did anything or not
             listed |= AccountRow.id == reader.raw("account")
         people = _names(session, listed)
