@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -183,7 +183,7 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
         # Accounts and what people wrote are in it: readable by its owner alone. SQLite
         # gives the write-ahead log the same mode.
         path = Path(url.database or "")
-        if not path.exists() and path.parent.is_dir():
+        with suppress(OSError):  # SQLite says it better
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     @event.listens_for(engine, "connect")

@@ -80,7 +80,12 @@ def test_it_stops_after_so_many_labels_and_holds_nothing(database: Database) -> 
         assert set(session.scalars(select(SubmissionRow.batch_id))) == {first.id}
 
 
-def test_ctrl_c_keeps_what_was_handed_in_and_gives_leases_back(database: Database) -> None:
+def test_ctrl_c_keeps_what_was_handed_in_and_gives_leases_back(
+    database: Database, request: pytest.FixtureRequest
+) -> None:
+    # A test run in the background is deaf to it from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with database.write() as session:
         demo = demo_project(session, num_prompts=8)
         demo_batch(session, demo)

@@ -180,7 +180,7 @@ def test_a_file_that_may_not_be_written_to(sqlite_url: str, tmp_path: Path) -> N
         "path = Path(sys.argv[1])\n"
         "path.chmod(0o444)\n"
         "if os.geteuid() == 0:\n"
-        "    for folder in [path, *path.parents][:4]:\n"
+        "    for folder in [path, *path.parents][:6]:\n"
         "        os.chmod(folder, folder.stat().st_mode | 0o055)\n"
         "    os.setuid(65534)\n"
         "try:\n"
