@@ -1,7 +1,6 @@
 """The labelling server under load and under SIGKILL, small: `benchmarks/` has the full size."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ SIZES = {
 KILLS = ["--kills", "3", "--lease-seconds", "5"]
 
 
-@pytest.mark.skipif(not os.environ.get("HEEDFUL_LOAD"), reason="HEEDFUL_LOAD=1 runs it")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("program", SIZES)

@@ -181,10 +181,11 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
     @event.listens_for(engine, "do_connect")
     def _private(*_: object) -> None:
         # Accounts and what people wrote are in it: readable by its owner alone. SQLite
-        # gives the write-ahead log the same mode.
+        # gives the write-ahead log the same mode. A file that exists must not be opened here:
+        # closing it would drop every lock that SQLite holds on it in this process.
         path = Path(url.database or "")
         with suppress(OSError):  # SQLite says it better
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     @event.listens_for(engine, "connect")
     def _settle(connection: sqlite3.Connection, _record: object) -> None:
