@@ -138,6 +138,23 @@ def test_two_programs_write_to_one_file(tmp_path: Path) -> None:
             assert session.scalars(select(AccountRow)).one().preferences == {"n": 80}
 
 
+def test_a_visitor_does_not_take_the_log_away(tmp_path: Path) -> None:
+    """SQLite's locks keep the last one to leave from deleting a log that others write to.
+
+    They are lost when any descriptor of the file is closed in the process that holds them.
+    """
+    path = tmp_path / "heedful.db"
+    visit = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('select 1 from accounts')"
+    with open_database(f"sqlite:///{path}", migrate=True) as database:
+        with database.write() as session:
+            demo_account(session, "ada", "labeller")
+            assert logins(database) == []  # a second connection
+        log = Path(f"{path}-wal")
+        before = log.stat().st_ino
+        subprocess.run([sys.executable, "-c", visit, path], check=True)
+        assert log.stat().st_ino == before
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
