@@ -19,9 +19,7 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from heedful.core.config import config_hash
 from heedful.core.errors import CheckpointError, ConfigError
 from heedful.core.jsonl import RowError, read_rows, sha256_file, write_json_atomic
+from heedful.core.machine import peak_memory_bytes, reset_peak_memory
 
 Status = Literal["running", "interrupted", "finished"]
 STANDARD_INPUT = "stdin.jsonl"
@@ -48,7 +47,8 @@ class Cost(BaseModel):
         trained_tokens: Tokens passed forward and backward.
         flops: 2 N per token forward, 6 N per token trained (Kaplan et al. 2020), N the
             parameters in matrix products.
-        peak_memory_bytes: Largest resident size of the process so far.
+        peak_memory_bytes: Largest resident size of the process during the run.
+        peak_device_memory_bytes: Most memory of a GPU that tensors took at once; 0 without one.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,6 +59,7 @@ class Cost(BaseModel):
     trained_tokens: int = 0
     flops: float = 0.0
     peak_memory_bytes: int = 0
+    peak_device_memory_bytes: int = 0
 
     def add_tokens(
         self, num_parameters: int, *, generated: int = 0, scored: int = 0, trained: int = 0
@@ -68,6 +69,22 @@ class Cost(BaseModel):
         self.scored_tokens += scored
         self.trained_tokens += trained
         self.flops += num_parameters * (2.0 * (generated + scored) + 6.0 * trained)
+
+
+class Prediction(BaseModel):
+    """What the plan of a run said of it before it began, to be held beside its `Cost`.
+
+    Attributes:
+        memory_bytes: Largest resident size; on a GPU, of its memory.
+        seconds: None where this machine's speed was not measured before (`--dry-run` does).
+        microbatch_tokens: The number in force: that of the settings, or the one that `auto` chose.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    memory_bytes: int | None = None
+    seconds: float | None = None
+    microbatch_tokens: int
 
 
 class RunInput(BaseModel):
@@ -98,6 +115,7 @@ class RunCard(BaseModel):
     parents: dict[str, str] = Field(default_factory=dict, description="role -> checkpoint id")
     simulated: bool = False
     cost: Cost = Field(default_factory=Cost)
+    prediction: Prediction | None = None
     notes: list[str] = Field(default_factory=list)
 
 
@@ -105,7 +123,8 @@ class RunDirectory:
     """One stage's directory; use as a context manager around the work.
 
     Leaving the block writes the card: `finished` when it ended, `interrupted` when an
-    exception passed. Time and memory are counted in between.
+    exception passed. Time and memory are counted in between: the peak is this run's own where
+    the system can forget an earlier one (Linux).
     """
 
     def __init__(self, path: Path, card: RunCard) -> None:
@@ -175,6 +194,7 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         self._entered = time.monotonic()
+        reset_peak_memory()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -282,12 +302,6 @@ def hardware() -> dict[str, str]:
         pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         found["memory_gib"] = f"{pages * size / 2**30:.1f}"
     return found
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident set of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
