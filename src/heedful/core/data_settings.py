@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from heedful.core.records import Split
-from heedful.core.settings import Settings
+from heedful.core.settings_section import Settings
 
 
 def _prefix(policy: str) -> str:

@@ -6,68 +6,12 @@ layered is in `heedful.core.config`; this module only says what may be set.
 """
 
 import math
-import os
-import re
 from pathlib import Path
-from typing import Literal, Self, get_args, get_origin
+from typing import Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
-class Settings(BaseModel):
-    """Base of all sections: frozen, unknown keys refused, defaults validated."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _none(cls, value: object, info: ValidationInfo) -> object:
-        """`none` unsets a setting that may be left out; TOML has no word for it."""
-        allowed = cls._types(info)
-        return None if value == "none" and type(None) in allowed else value
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _tuple(cls, value: object, info: ValidationInfo) -> object:
-        """TOML's arrays are lists, and strict validation takes none for a tuple."""
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        origins = [get_origin(candidate) for candidate in (annotation, *get_args(annotation))]
-        return tuple(value) if isinstance(value, list) and tuple in origins else value
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _expand(cls, value: object, info: ValidationInfo) -> object:
-        """`${NAME}` in a path, or in one of several, is the environment variable of that name."""
-        if Path not in cls._types(info):
-            return value
-        return [*map(_expanded, value)] if isinstance(value, list) else _expanded(value)
-
-    @classmethod
-    def _types(cls, info: ValidationInfo) -> tuple[object, ...]:
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        return get_args(annotation) or (annotation,)
-
-
-def _expanded(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
-    if missing:
-        raise ValueError(
-            f"environment variable {missing[0]} is not set: export it, or write out the path"
-        )
-    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+from heedful.core.settings_section import Settings
 
 
 class FormatSettings(Settings):
@@ -278,6 +222,11 @@ class PPOSettings(OptimSettings):
         description="Checkpoint that the value model starts from; the reward checkpoint where left "
         "out (needed when the reward is a function).",
     )
+    shared_trunk: bool = Field(
+        False,
+        description="One frozen trunk for policy, reference, value and reward model, with adapters "
+        "of their own; needs model.lora_rank, and a reward model trained with it on `init`.",
+    )
     episodes: int = Field(256_000, gt=0, description="Completions sampled in the whole run.")
     rollout_batch_size: int = Field(512, gt=0, description="Episodes per iteration.")
     minibatch_size: int = Field(64, gt=0, description="Episodes per optimiser step.")
@@ -386,3 +335,18 @@ class Project(Settings):
     sft: SFTSettings = SFTSettings()
     reward: RewardSettings = RewardSettings()
     ppo: PPOSettings = PPOSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_shared_trunk(self.model, self.ppo)
+        return self
+
+
+def check_shared_trunk(model: ModelSettings, ppo: PPOSettings) -> None:
+    """Refuse a shared trunk without adapters on it.
+
+    Raises:
+        ValueError: As pydantic's validators do.
+    """
+    if ppo.shared_trunk and not model.lora_rank:
+        raise ValueError("ppo.shared_trunk needs adapters: set model.lora_rank, to 16 for example")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from heedful.core.settings import Settings
+from heedful.core.settings_section import Settings
 
 MIB = 1 << 20
 

@@ -3,7 +3,9 @@
 A checkpoint is a transformers folder (so that any tool reads it) with three things
 beside the weights: `checkpoint.json` (the record, with a hash of every file),
 `format.json` (how prompts are formatted) and, for reward models, `scalar.safetensors`
-(head and offset). A training state is everything that resuming needs, in one file.
+(head and offset). A reward model that was trained with LoRA also keeps its adapter, in
+`adapter.safetensors`, since PPO may put it on a trunk that others use too. A training state
+is everything that resuming needs, in one file.
 """
 
 import json
@@ -15,6 +17,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel
@@ -23,6 +26,7 @@ from heedful.core.errors import CheckpointError
 from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.core.records import Checkpoint, CheckpointKind
 from heedful.core.settings import FormatSettings
+from heedful.models.adapters import Adapter
 from heedful.models.folders import ModelFolder, find_model
 from heedful.models.loading import load_whole, quiet_transformers
 from heedful.models.scalar import ScalarModel
@@ -70,8 +74,9 @@ def save_scalar(
     card: Checkpoint,
     format_settings: FormatSettings,
     tokenizer_files: Path,
+    adapter: Adapter | None = None,
 ) -> Checkpoint:
-    """Save a reward model: its trunk, head and offset; see `save_policy`."""
+    """Save a reward model: its trunk, head and offset, and its adapter; see `save_policy`."""
 
     def write(folder: Path) -> None:
         prefix = "trunk."
@@ -88,8 +93,21 @@ def save_scalar(
             },
             folder / "scalar.safetensors",
         )
+        if adapter is not None:
+            _save_adapter(adapter, folder)
 
     return _save(path, write, card, format_settings, tokenizer_files)
+
+
+def _save_adapter(adapter: Adapter, folder: Path) -> None:
+    save_file(
+        {
+            name.removeprefix("trunk."): tensor.detach().contiguous().cpu()
+            for name, tensor in adapter.weights.items()
+        },
+        folder / "adapter.safetensors",
+        {"scaling": repr(adapter.scaling), "trunk_hash": adapter.trunk_hash},
+    )
 
 
 def _save_pretrained(model: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
@@ -187,9 +205,29 @@ def require_kind(name: str, kinds: tuple[CheckpointKind, ...]) -> tuple[ModelFol
     return folder, card
 
 
-def load_scalar(folder: ModelFolder) -> ScalarModel:
-    """The reward model saved in `folder`, in float32, in evaluation mode."""
-    trunk = load_whole(AutoModel, folder)
+def read_adapter(folder: Path) -> Adapter | None:
+    """The adapter kept with a reward model, or None where all its weights were trained."""
+    file = folder / "adapter.safetensors"
+    if not file.exists():
+        return None
+    with safe_open(file, framework="pt") as found:
+        about = found.metadata()
+    return Adapter(
+        weights=load_file(file),
+        scaling=float(about["scaling"]),
+        trunk_hash=about["trunk_hash"],
+    )
+
+
+def load_scalar(folder: ModelFolder, trunk: Any = None) -> ScalarModel:
+    """The reward model saved in `folder`, in float32, in evaluation mode.
+
+    Args:
+        folder: Its checkpoint.
+        trunk: Takes the place of the saved one where given, in whatever type it is.
+    """
+    if trunk is None:
+        trunk = load_whole(AutoModel, folder)
     saved = load_file(folder.path / "scalar.safetensors")
     model = ScalarModel(trunk, saved["head.weight"].shape[-1])
     with torch.no_grad():

@@ -12,9 +12,10 @@ from heedful.core.settings import (
     ModelSettings,
     PPOSettings,
     RewardSettings,
-    Settings,
     SFTSettings,
+    check_shared_trunk,
 )
+from heedful.core.settings_section import Settings
 
 
 class SizeSettings(Settings):
@@ -93,6 +94,7 @@ class Quickstart(Settings):
             for name in names:
                 if getattr(values, name) != type(values).model_fields[name].default:
                     raise ValueError(f"{section}.{name} is decided by the quickstart itself")
+        check_shared_trunk(self.model, self.ppo)
         return self
 
     def sampling_stage(self) -> SamplingStage:

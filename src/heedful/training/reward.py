@@ -18,7 +18,7 @@ from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
 from heedful.generation.language_model import LanguageModel
 from heedful.losses.ranking import ranking_loss
-from heedful.models.adapters import add_lora
+from heedful.models.adapters import adapter_of, add_lora, weights_hash
 from heedful.models.checkpoint import save_scalar
 from heedful.models.loading import num_matrix_parameters, trunk_of
 from heedful.models.scalar import ScalarModel
@@ -61,6 +61,8 @@ class _RewardTraining:
         self.demonstrations = self._demonstrations()
         ranked = [pair for item in self.data.train + self.data.validation for pair in item.pairs]
         language.require_room(max(map(len, ranked + self.demonstrations)))
+        lora = config.model.lora_rank > 0
+        self.trunk_hash = weights_hash(trunk_of(language.model)) if lora else None
         self.model = self._initial_model(language)
         self.num_parameters = num_matrix_parameters(self.model)
         self.trainable = Trainable(self.model, dtype, self.settings, keep_fp32=("head.",))
@@ -203,6 +205,7 @@ class _RewardTraining:
         else:
             self.display.say("No held-out rankings: the reward model's accuracy is not measured.")
         write_records(self.directory.path / "scores.jsonl", scores)
+        masters, trunk_hash = self.trainable.weights.state_dict(), self.trunk_hash
         return save_scalar(
             self.directory.path / "checkpoint",
             self.model,
@@ -210,6 +213,7 @@ class _RewardTraining:
             card=self._card(),
             format_settings=self.language.formatter.settings,
             tokenizer_files=self.language.folder.path,
+            adapter=adapter_of(self.model, masters, trunk_hash) if trunk_hash else None,
         )
 
 

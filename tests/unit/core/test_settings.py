@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
 from heedful.core.config import walk_settings
-from heedful.core.settings import DataSettings, ModelSettings, PPOSettings, Project, SFTSettings
+from heedful.core.settings import ModelSettings, PPOSettings, Project, RunSettings, SFTSettings
 
 
 @pytest.mark.parametrize(
@@ -33,6 +31,13 @@ def test_sft_settings_that_do_not_go_together(settings, message):
         SFTSettings(**settings)
 
 
+def test_a_shared_trunk_needs_adapters(tmp_path):
+    settings = {"run": RunSettings(dir=tmp_path), "ppo": PPOSettings(shared_trunk=True)}
+    with pytest.raises(ValidationError, match="needs adapters"):
+        Project(**settings)
+    assert Project(**settings, model=ModelSettings(lora_rank=4)).ppo.shared_trunk
+
+
 def test_the_papers_ppo_schedule():
     """500 iterations of 8 minibatches (section 3.5 and appendix C.4)."""
     defaults = PPOSettings()
@@ -56,28 +61,6 @@ def test_every_setting_is_described(name):
     field = dict(walk_settings(Project))[name]
     assert field.description
     assert field.description.endswith(".")
-
-
-def test_a_path_may_name_environment_variables(monkeypatch):
-    monkeypatch.setenv("HEEDFUL_DATA", "/data")
-    monkeypatch.setenv("PART", "rank")
-    data = DataSettings(rankings="${HEEDFUL_DATA}/${PART}/trees.jsonl")
-    assert data.rankings == Path("/data/rank/trees.jsonl")
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_an_environment_variable_that_is_not_set_is_named(monkeypatch, value):
-    monkeypatch.delenv("HEEDFUL_DATA", raising=False)
-    if value is not None:
-        monkeypatch.setenv("HEEDFUL_DATA", value)
-    with pytest.raises(ValidationError, match="environment variable HEEDFUL_DATA is not set"):
-        DataSettings(rankings="${HEEDFUL_DATA}/trees.jsonl")
-
-
-def test_only_paths_are_expanded_and_only_braces(monkeypatch):
-    monkeypatch.setenv("NAME", "other")
-    assert ModelSettings(name="${NAME}").name == "${NAME}"
-    assert DataSettings(prompts="$NAME.jsonl").prompts == Path("$NAME.jsonl")
 
 
 def test_pretraining_text_takes_its_places_in_the_batch():
