@@ -179,7 +179,7 @@ class NativeEngine:
 
     def _draw(self, batch: _Batch, finished: dict[Slot, Generated]) -> int:
         """Draw one token for each unfinished row; how many that were."""
-        batch.last_ids, logprobs = batch.sampling.draw(batch.logits, batch.step)
+        batch.last_ids, logprobs = batch.sampling.draw(batch.logits)
         batch.step += 1
         num_drawn = 0
         drawn = zip(batch.last_ids.tolist(), logprobs.tolist(), strict=True)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, MambaConfig, PreTrainedModel
 
+from fakes.warping import keep_top_dense
 from heedful.core.errors import ModelError
 from heedful.core.protocols import Engine, GenerationRequest
 from heedful.core.records import SamplingParameters
 from heedful.generation.hf import TransformersEngine
 from heedful.generation.native import NativeEngine
-from heedful.generation.sampling import keep_top
 
 Decode = Callable[[Sequence[int]], str]
 EOS, PAD = 0, 1
@@ -52,8 +52,7 @@ def test_sampled_logprobs_finish_reasons_and_progress(
     for request, generated in completions:
         ids = torch.tensor([[*request.prompt_ids, *generated.token_ids]])
         logits = model(ids).logits[0, len(request.prompt_ids) - 1 : -1] / 4.0
-        size = (len(logits),)
-        warped = keep_top(logits, torch.full(size, 30), torch.full(size, 0.9))
+        warped = keep_top_dense(logits, [30] * len(logits), [0.9] * len(logits))
         drawn = torch.tensor(generated.token_ids)[:, None]
         expected = warped.log_softmax(dim=-1).gather(-1, drawn).squeeze(-1)
         assert generated.logprobs == pytest.approx(expected.tolist(), abs=1e-4)

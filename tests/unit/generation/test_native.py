@@ -13,11 +13,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from fakes.warping import keep_top_dense
 from heedful.core.errors import ConfigError, DataError, ModelError
 from heedful.core.protocols import Engine, GenerationRequest
 from heedful.core.records import SamplingParameters
 from heedful.generation.native import NativeEngine
-from heedful.generation.sampling import keep_top
 
 Decode = Callable[[Sequence[int]], str]
 EOS, PAD, CONTEXT = 0, 1, 96
@@ -110,9 +110,7 @@ def test_logprobs_are_those_of_the_distribution_drawn_from(
             ids = torch.tensor([[*request.prompt_ids, *generated.token_ids]])
             logits = model(ids).logits[0, len(request.prompt_ids) - 1 : -1] / temperature
             steps = len(logits)
-            warped = keep_top(
-                logits, torch.full((steps,), top_k), torch.full((steps,), float(top_p))
-            )
+            warped = keep_top_dense(logits, [top_k] * steps, [top_p] * steps)
             drawn = torch.tensor(generated.token_ids)[:, None]
             expected = warped.log_softmax(dim=-1).gather(-1, drawn).squeeze(-1)
             assert generated.logprobs == pytest.approx(expected.tolist(), abs=1e-4)

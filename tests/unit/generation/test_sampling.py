@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fakes.warping import keep_top_dense
 from heedful.core.records import SamplingParameters
 from heedful.generation.sampling import RowSampling, keep_top, row_uniforms, sample_inverse_cdf
 
@@ -105,6 +106,43 @@ def test_a_token_of_probability_zero_is_never_drawn(
     assert bool(logprobs.isfinite().all())
 
 
+@pytest.mark.parametrize("temperature", [0.3, 1.7])
+def test_temperature_divides_the_logits(temperature: float) -> None:
+    logits = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0)).bfloat16()
+    noise = torch.linspace(0, BELOW_ONE, 4, dtype=torch.float64)
+    ids, logprobs = sample_inverse_cdf(logits, noise, torch.full((4,), temperature))
+    same_ids, same_logprobs = sample_inverse_cdf(logits.float() / temperature, noise)
+    assert ids.tolist() == same_ids.tolist()
+    assert logprobs.tolist() == same_logprobs.tolist()
+
+
+@given(
+    st.lists(st.floats(-15, 15), min_size=1, max_size=40),
+    st.sampled_from([0.5, 1.0, 2.0]),
+    st.integers(0, 6),
+    st.sampled_from([0.3, 0.9, 1.0]),
+    st.integers(0, 2**32),
+)
+def test_draws_and_their_logprobs_are_those_of_the_exact_probabilities(
+    values: list[float], temperature: float, top_k: int, top_p: float, seed: int
+) -> None:
+    """A chi-square test over the tokens that are expected often enough."""
+    draws = 2000
+    parameters = SamplingParameters(temperature=temperature, top_k=top_k, top_p=top_p, max_tokens=1)
+    logits = torch.tensor(values).repeat(draws, 1)
+    noise = torch.from_numpy(row_uniforms(seed, 0, draws))[:, None]
+    ids, logprobs = RowSampling([parameters] * draws, noise).draw(logits)
+    exact = keep_top_dense(logits[:1].double() / temperature, [top_k], [top_p]).log_softmax(-1)[0]
+    torch.testing.assert_close(logprobs.double(), exact[ids], atol=2e-6, rtol=0)
+    expected, observed = exact.exp() * draws, ids.bincount(minlength=len(values))
+    often = expected >= 5
+    rest = (draws - expected[often].sum()).clamp_min(1)
+    missed = (draws - observed[often].sum() - (draws - expected[often].sum())) ** 2 / rest
+    statistic = float(((observed - expected) ** 2 / expected)[often].sum() + missed)
+    degrees = int(often.sum())
+    assert statistic < degrees + 6 * math.sqrt(2 * degrees) + 6
+
+
 def test_logits_that_are_not_numbers_give_a_logprob_that_is_not_one() -> None:
     for bad in (torch.nan, torch.inf):
         logits = torch.tensor([[0.0, bad, 1.0], [0.0, 1.0, 2.0]])
@@ -113,9 +151,15 @@ def test_logits_that_are_not_numbers_give_a_logprob_that_is_not_one() -> None:
 
 
 def kept(logits: Tensor, top_k: int, top_p: float) -> list[int]:
-    out = keep_top(logits[None], torch.tensor([top_k]), torch.tensor([top_p]))[0]
-    survivors = out.isfinite().nonzero().flatten()
-    assert torch.equal(out[survivors], logits[survivors].float())
+    values, ids, _ = keep_top(
+        logits[None],
+        torch.ones(1),
+        torch.tensor([top_k]),
+        torch.tensor([top_p]),
+        len(logits),
+    )
+    survivors = ids[0, values[0].isfinite()]
+    assert torch.equal(logits[survivors].float(), values[values.isfinite()])
     return survivors.tolist()
 
 
@@ -140,21 +184,30 @@ def test_keep_top_breaks_ties_by_token_id() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.5, 4.0])
-def test_keep_top_of_a_large_vocabulary_is_what_sorting_gives(scale: float) -> None:
-    """Flat and peaked logits with ties: nuclei beyond and within the first thousand."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_keep_top_of_a_large_vocabulary_is_what_sorting_gives(
+    scale: float, dtype: torch.dtype
+) -> None:
+    """Flat and peaked logits with ties: nuclei within the first hundred, thousand, beyond."""
     settings = [(0, 0.9), (50, 1.0), (1500, 0.5), (1500, 1.0), (0, 1.0), (9000, 0.99), (1, 0.1)]
     generator = torch.Generator().manual_seed(0)
-    logits = (torch.randn(len(settings), 5000, generator=generator) * scale).bfloat16()
-    top_k, top_p = (torch.tensor(column) for column in zip(*settings, strict=True))
-    together = keep_top(logits, top_k, top_p).isfinite()
-    for row, (k, p) in enumerate(settings):
-        ranked, ids = logits[row].double().sort(descending=True, stable=True)
-        ranked = ranked[: k or None]
-        before = ranked.softmax(-1).cumsum(-1) - ranked.softmax(-1)
-        expected = ids[: len(ranked)][before < p] if p < 1 else ids[: len(ranked)]
-        assert together[row].nonzero().flatten().tolist() == expected.sort().values.tolist()
-        alone = keep_top(logits[[row]], top_k[[row]], top_p[[row]])[0].isfinite()
-        assert torch.equal(alone, together[row])
+    logits = (torch.randn(len(settings), 5000, generator=generator) * scale).to(dtype)
+    temperature = torch.tensor([1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.7])
+    top_k, top_p = (list(column) for column in zip(*settings, strict=True))
+    exact = keep_top_dense(logits / temperature[:, None], top_k, top_p)
+    found: set[int] = set()
+    for num_ranked in (60, 1600, 4000, 5000):
+        values, ids, whole = keep_top(
+            logits, temperature, torch.tensor(top_k), torch.tensor(top_p), num_ranked
+        )
+        assert bool((ids.diff(dim=-1) > 0).all())
+        dense = torch.full((len(settings), 5000), -torch.inf).scatter(1, ids, values)
+        assert torch.equal(dense[whole], exact[whole])
+        assert found <= set(whole.nonzero().flatten().tolist())
+        found |= set(whole.nonzero().flatten().tolist())
+        assert num_ranked != 60 or {1, 6} <= found
+        assert num_ranked != 4000 or {1, 2, 3, 6} <= found
+    assert found == set(range(len(settings)))
 
 
 def test_rows_with_different_parameters_are_drawn_as_if_alone() -> None:
@@ -168,23 +221,37 @@ def test_rows_with_different_parameters_are_drawn_as_if_alone() -> None:
     logits = torch.randn(len(parameters), 300, generator=generator)
     noise = torch.rand(len(parameters), 5, generator=generator, dtype=torch.float64)
     together = RowSampling(parameters, noise)
-    ids, logprobs = together.draw(logits, 3)
+    together.draw(logits)
+    ids, logprobs = together.select(range(len(parameters))).draw(logits)
     for row, alone in enumerate(parameters):
-        one = RowSampling([alone], noise[[row]]).draw(logits[[row]], 3)
+        one = RowSampling([alone], noise[[row], 1:]).draw(logits[[row]])
         assert (ids[row], logprobs[row]) == one
-        assert (ids[row], logprobs[row]) == together.select([row]).draw(logits[[row]], 3)
+        assert (ids[row], logprobs[row]) == together.select([row]).draw(logits[[row]])
         if alone.temperature == 0:
             assert ids[row] == logits[row].argmax()
             assert logprobs[row] == 0
             continue
-        warped = logits[[row]] / alone.temperature
-        warped = keep_top(warped, torch.tensor([alone.top_k]), torch.tensor([alone.top_p]))
+        warped = keep_top_dense(logits[[row]] / alone.temperature, [alone.top_k], [alone.top_p])
         torch.testing.assert_close(logprobs[row], warped[0].log_softmax(dim=-1)[ids[row]])
+
+
+def test_a_replaced_row_starts_with_its_own_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 300, generator=generator)
+    noise = torch.rand(4, 6, generator=generator, dtype=torch.float64)
+    parameters = [SamplingParameters(temperature=t, max_tokens=6) for t in (1.0, 0.0, 0.5, 2.0)]
+    rows = RowSampling(parameters[:3], noise[:3])
+    rows.draw(logits)
+    rows.replace([1], RowSampling(parameters[3:], noise[3:]))
+    ids, logprobs = rows.draw(logits)
+    for row, (number, step) in enumerate([(0, 1), (3, 0), (2, 1)]):
+        alone = RowSampling([parameters[number]], noise[[number], step:])
+        assert (ids[row], logprobs[row]) == alone.draw(logits[[row]])
 
 
 def test_greedy_rows_report_logits_that_are_not_numbers() -> None:
     greedy = SamplingParameters(temperature=0, max_tokens=1)
     noise = torch.zeros(2, 1, dtype=torch.float64)
     logits = torch.tensor([[1.0, 2.0], [torch.nan, 2.0]])
-    _, logprobs = RowSampling([greedy, greedy], noise).draw(logits, 0)
+    _, logprobs = RowSampling([greedy, greedy], noise).draw(logits)
     assert logprobs.isfinite().tolist() == [True, False]
