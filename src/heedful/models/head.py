@@ -2,8 +2,8 @@
 
 Logits are the largest tensor of training. Here they exist in float32 for `HEAD_CHUNK`
 positions at a time, and their gradient is written out. A plain linear head has its backward
-pass written out too, from logits that are kept up to `KEPT_BYTES` and otherwise computed
-again. Which positions are asked for is `heedful.models.policy`'s.
+pass written out too, from what is kept up to `KEPT_BYTES` and otherwise computed again; its
+float32 passes go through blocks that stay in the cache. Which positions are asked for is `heedful.models.policy`'s.
 """
 
 from typing import Any
@@ -15,7 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 HEAD_CHUNK = 512
-KEPT_BYTES = 2**27
+KEPT_BYTES = 2**28
+BLOCK_BYTES = 2**20  # of float32: what a core's own cache holds
 
 
 def token_logprobs(
@@ -100,12 +101,12 @@ def head_logprobs(
     weight = _plain_weight(model)
     if weight is not None and len(targets):
         found: tuple[Tensor, Tensor | None] = _LinearHead.apply(  # type: ignore[no-untyped-call]
-            states, weight, targets, temperature, with_entropy
+            states, weight, targets, temperature, with_entropy, torch.is_grad_enabled()
         )
         return found
     logprobs, entropies = [], []
-    for rows in _chunks(len(targets)):
-        arguments = (model, states[rows], targets[rows], temperature, with_entropy)
+    for start, chunk in _chunks(states):
+        arguments = (model, chunk, targets[start : start + len(chunk)], temperature, with_entropy)
         if torch.is_grad_enabled():
             # Nothing in the head is random.
             logprob, uncertainty = checkpoint(
@@ -134,7 +135,12 @@ def _plain_weight(model: Any) -> Tensor | None:
 
 
 class _LinearHead(torch.autograd.Function):
-    """`_chunk` over all positions for a head that is one matrix, in as few passes as can be."""
+    """`_chunk` over all positions for a head that is one matrix, in as few passes as can be.
+
+    What is kept for the backward pass is onehot - softmax, in the logits' own place. Each
+    position's gradient is a multiple of it, which is put on the narrow side of the products:
+    backward, nothing of the logits' size is computed.
+    """
 
     @staticmethod
     def forward(
@@ -144,55 +150,82 @@ class _LinearHead(torch.autograd.Function):
         targets: Tensor,
         temperature: float,
         with_entropy: bool,
+        differentiable: bool,
     ) -> tuple[Tensor, Tensor | None]:
         number, vocabulary = len(targets), len(weight)
         precise = torch.promote_types(states.dtype, torch.float32)
-        chosen, logsumexp = (states.new_empty(number, dtype=precise) for _ in range(2))
+        logprobs, logsumexp = (states.new_empty(number, dtype=precise) for _ in range(2))
         entropies = states.new_empty(number, dtype=precise) if with_entropy else None
-        keep = number * vocabulary * states.element_size() <= KEPT_BYTES
+        keep = differentiable and number * vocabulary * states.element_size() <= KEPT_BYTES
         kept = []
-        for rows in _chunks(number):
-            logits = states[rows] @ weight.t()
-            if keep and any(ctx.needs_input_grad):
+        for start, chunk in _chunks(states):
+            logits = chunk @ weight.t()
+            for first, block in _blocks(logits):
+                rows = slice(start + first, start + first + len(block))
+                exact = block.to(precise, copy=True).div_(temperature)
+                chosen = exact.gather(-1, targets[rows, None])
+                peak = exact.amax(-1, keepdim=True)
+                total = exact.sub_(peak).exp_().sum(-1, keepdim=True)
+                sums = total.log() + peak
+                logsumexp[rows], logprobs[rows] = sums[:, 0], (chosen - sums)[:, 0]
+                if entropies is not None:
+                    # sum p (logsumexp - logit); a logit of -inf has no share.
+                    means = torch.linalg.vecdot(exact, block.to(precise).clamp_min(-1e30))
+                    entropies[rows] = logsumexp[rows] - means / (total[:, 0] * temperature)
+                if keep:
+                    block.copy_(_onehot_minus(exact.div_(total), targets[rows]))
+            if keep:
                 kept.append(logits)
-            exact = logits.to(precise, copy=True).div_(temperature)
-            chosen[rows] = exact.gather(-1, targets[rows, None]).squeeze(-1)
-            peak = exact.amax(-1, keepdim=True)
-            total = exact.sub_(peak).exp_().sum(-1)
-            logsumexp[rows] = total.log() + peak.squeeze(-1)
-            if entropies is not None:
-                # sum p (logsumexp - logit); a logit of -inf has no share.
-                means = torch.linalg.vecdot(exact, logits.to(precise).clamp_min(-1e30))
-                entropies[rows] = logsumexp[rows] - means / (total * temperature)
         if entropies is not None:
             ctx.mark_non_differentiable(entropies)
         ctx.temperature = temperature
         ctx.save_for_backward(states, weight, targets, logsumexp, *kept)
-        return chosen.sub_(logsumexp), entropies
+        return logprobs, entropies
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, grad: Tensor, _: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, None, None, None]:
+    ) -> tuple[Tensor, Tensor | None, None, None, None, None]:
         states, weight, targets, logsumexp, *kept = ctx.saved_tensors
         grad_states = torch.empty_like(states)
         grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        for place, rows in enumerate(_chunks(len(targets))):
-            logits = kept[place] if kept else states[rows] @ weight.t()
-            logits = logits.to(logsumexp.dtype, copy=True).div_(ctx.temperature)
-            # onehot - softmax
-            into = logits.sub_(logsumexp[rows, None]).exp_().mul_(-grad[rows, None])
-            into.scatter_add_(-1, targets[rows, None], grad[rows, None])
-            narrow = into.div_(ctx.temperature).to(states.dtype)
-            torch.mm(narrow, weight, out=grad_states[rows])
+        scale = (grad / ctx.temperature).unsqueeze(-1)
+        for place, (start, chunk) in enumerate(_chunks(states)):
+            rows = slice(start, start + len(chunk))
+            residuals = kept[place] if kept else chunk @ weight.t()
+            for first, block in () if kept else _blocks(residuals):
+                here = slice(start + first, start + first + len(block))
+                exact = block.to(logsumexp.dtype, copy=True).div_(ctx.temperature)
+                probs = exact.sub_(logsumexp[here, None]).exp_()
+                block.copy_(_onehot_minus(probs, targets[here]))
+            grad_states[rows] = (residuals @ weight) * scale[rows]
             if grad_weight is not None:
-                grad_weight.addmm_(narrow.t(), states[rows])
-        return grad_states, grad_weight, None, None, None
+                grad_weight.addmm_(residuals.t(), (chunk * scale[rows]).to(chunk.dtype))
+        return grad_states, grad_weight, None, None, None, None
 
 
-def _chunks(number: int) -> list[slice]:
-    return [slice(start, start + HEAD_CHUNK) for start in range(0, number, HEAD_CHUNK)]
+def _onehot_minus(probs: Tensor, targets: Tensor) -> Tensor:
+    """onehot(targets) - probs, in the place of `probs`."""
+    column = targets.unsqueeze(-1)
+    return probs.neg_().scatter_add_(-1, column, probs.new_ones(column.shape))
+
+
+def _chunks(values: Tensor) -> list[tuple[int, Tensor]]:
+    """Rows at a time that one product takes, with the number of the first."""
+    return _pieces(values, HEAD_CHUNK)
+
+
+def _blocks(logits: Tensor) -> list[tuple[int, Tensor]]:
+    """On a CPU, rows of logits whose float32 passes stay in its cache; elsewhere all of them."""
+    size = len(logits)
+    if logits.device.type == "cpu":
+        size = max(1, BLOCK_BYTES // (4 * logits.shape[1]))
+    return _pieces(logits, size)
+
+
+def _pieces(values: Tensor, size: int) -> list[tuple[int, Tensor]]:
+    return [(start, values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def _chunk(

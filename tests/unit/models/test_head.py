@@ -119,6 +119,7 @@ def test_gradients_are_those_of_the_plain_computation(
 ):
     monkeypatch.setattr(head, "HEAD_CHUNK", 4)
     monkeypatch.setattr(head, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(head, "BLOCK_BYTES", 3000)  # two rows
     model = build_model(architecture, tie_word_embeddings=True)
     ids = torch.arange(3, 15)[None]
     gradients = []
@@ -135,6 +136,45 @@ def test_gradients_are_those_of_the_plain_computation(
         logprobs.square().sum().backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 2**28])
+def test_bfloat16_is_as_near_to_float32_as_plain_bfloat16(kept_bytes: int, monkeypatch):
+    monkeypatch.setattr(head, "KEPT_BYTES", kept_bytes)
+    model = build_model("llama", vocab_size=2048)
+    states, weight = torch.randn(64, 32), model.lm_head.weight.detach().clone()
+    targets, share = torch.randint(2048, (64,)), torch.rand(64)
+
+    def gradients(ours: bool, dtype: torch.dtype) -> list[torch.Tensor]:
+        model.lm_head.weight = torch.nn.Parameter(weight.bfloat16().to(dtype))
+        inputs = states.bfloat16().to(dtype).requires_grad_()
+        if ours:
+            logprobs, _ = head_logprobs(model, inputs, targets)
+        else:
+            logprobs = token_logprobs(model.lm_head(inputs), targets)
+        (logprobs * share).sum().backward()
+        return [inputs.grad.float(), model.lm_head.weight.grad.float()]
+
+    exact = gradients(False, torch.float32)
+    ours, plain = (
+        [(one - other).norm() for one, other in zip(found, exact, strict=True)]
+        for found in (gradients(True, torch.bfloat16), gradients(False, torch.bfloat16))
+    )
+    # The inputs' gradient is rounded once more; the weights' sum evens such errors out.
+    assert ours[0] <= 1.2 * plain[0]
+    assert ours[1] <= 1.05 * plain[1]
+
+
+def test_scoring_keeps_nothing_for_a_backward_pass():
+    model = build_model()
+    states, targets = torch.randn(6, 32, requires_grad=True), torch.arange(6)
+    with torch.no_grad():
+        scored, _ = head_logprobs(model, states, targets)
+    trained, _ = head_logprobs(model, states, targets)
+    assert torch.equal(scored, trained)
+    assert not scored.requires_grad
+    kept = [tensor.shape for tensor in trained.grad_fn.saved_tensors]
+    assert kept[4:] == [(6, model.config.vocab_size)]
 
 
 def test_no_position_gives_nothing():
