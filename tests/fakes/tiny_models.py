@@ -10,13 +10,16 @@ from transformers import (
     CohereConfig,
     Gemma2Config,
     Gemma3TextConfig,
+    GemmaConfig,
     GPT2Config,
     GPTNeoXConfig,
     GraniteConfig,
     LlamaConfig,
+    MistralConfig,
     PretrainedConfig,
     PreTrainedModel,
     Qwen2Config,
+    Qwen3Config,
 )
 
 from fakes.tokenizer_folder import EOS, VOCABULARY, build_tokenizer_dir
@@ -64,6 +67,12 @@ SCALED: dict[str, Callable[..., PretrainedConfig]] = {
     "cohere": _llama_like(CohereConfig, num_key_value_heads=2, logit_scale=0.3),
     "granite": _llama_like(GraniteConfig, num_key_value_heads=2, logits_scaling=3.0),
 }
+# Relatives of those in CONFIGS, for what reads weights by itself.
+RELATED: dict[str, Callable[..., PretrainedConfig]] = {
+    "mistral": _llama_like(MistralConfig, num_key_value_heads=2),
+    "qwen3": _llama_like(Qwen3Config, num_key_value_heads=2),
+    "gemma": _llama_like(GemmaConfig),
+}
 
 
 def build_model(
@@ -75,8 +84,9 @@ def build_model(
     near ties; give a smaller one to a model that is to learn.
     """
     defaults = {"vocab_size": VOCABULARY, "eos_token_id": EOS, "pad_token_id": EOS}
+    configs = CONFIGS | SCALED | RELATED
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config((CONFIGS | SCALED)[architecture](**defaults | shape))
+    model = AutoModelForCausalLM.from_config(configs[architecture](**defaults | shape))
     use_our_attention(model)
     for parameter in model.parameters():
         if parameter.dim() == 2:
