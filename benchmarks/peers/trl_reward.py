@@ -1,4 +1,4 @@
-"""A reward model by TRL's RewardTrainer: every strict pair of a ranking is a row; see trl_ppo.py."""
+"""A reward model by TRL's RewardTrainer, each strict pair of a ranking a row; see trl_ppo.py."""
 
 import json
 import os
