@@ -33,8 +33,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_demonstrations(folder / "data")
     write_rankings(folder / "rankings")
     write_texts(folder / "texts.jsonl")
-    config = settings_of(folder, folder / "reward_run", "reward", {})
-    reward.train(config, QUIET)
+    for name, model in {"reward_run": {}, "adapted_run": {"lora_rank": 2}}.items():
+        config = settings_of(folder, folder / name, "reward", {"model": model})
+        reward.train(config, QUIET)
     return folder
 
 
@@ -45,7 +46,9 @@ def settings_of(base: Path, run_dir: Path, stage: str, sections: dict[str, Any])
         "prompts": base / "data" / "prompts.jsonl",
         "pretraining": base / "texts.jsonl",
     }
-    own = {"reward": str(base / "reward_run")} if stage == "ppo" else {}
+    together = sections.get("ppo", {}).get("shared_trunk")
+    judge = base / ("adapted_run" if together else "reward_run")
+    own = {"reward": str(judge)} if stage == "ppo" else {}
     merged = {**sections, stage: own | sections.get(stage, {})}
     return make_project(run_dir, base / "model", data=data, **merged)
 
@@ -83,6 +86,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ppo": ("ppo", {"ppo": {**PPO, "ema": True, "target_kl": 0.5, "inner_epochs": 2}}),
     "ppo-ptx": ("ppo", {"ppo": {**PPO, "ptx_coef": 1.0, "ptx_tokens": 16, "ptx_ratio": 0.5}}),
     "ppo in bfloat16": ("ppo", {"model": {"compute_dtype": "bfloat16"}, "ppo": PPO}),
+    "ppo on one trunk": (
+        "ppo",
+        {
+            "model": {"lora_rank": 2, "compute_dtype": "bfloat16"},
+            "ppo": {**PPO, "shared_trunk": True, "ema": True},
+        },
+    ),
 }
 
 

@@ -13,11 +13,14 @@ from heedful.core.protocols import Generated, Scorer
 from heedful.core.records import Checkpoint, MadeBy, Prompt, SamplingParameters
 from heedful.core.run import Cost
 from heedful.core.settings import Project
-from heedful.generation.language_model import LanguageModel
+from heedful.generation.language_model import LanguageModel, open_format
 from heedful.models.adapters import add_lora
 from heedful.models.checkpoint import load_scalar, require_kind
+from heedful.models.folders import ModelFolder, find_model
 from heedful.models.loading import num_matrix_parameters
 from heedful.models.precision import compute_in
+from heedful.models.scalar import ScalarModel
+from heedful.models.shared_trunk import SharedTrunk, share_weights
 from heedful.training.batches import TokenPair
 from heedful.training.loop import Trainable, prepare
 from heedful.training.scoring import RewardModel, names_function, open_scorer
@@ -69,45 +72,32 @@ class Models:
         language = LanguageModel.open(
             settings.init or config.model.name, format_settings=config.format
         )
-        num_policy_parameters = num_matrix_parameters(language.model)
-        ref_policy = copy.deepcopy(language.model).to(device).requires_grad_(False)
-        compute_in(ref_policy, dtype)
-        scorer = open_scorer(
-            reward_name, device, dtype, microbatch_tokens=config.model.microbatch_tokens
-        )
         value_folder, value_card = require_kind(value_name, ("reward",))
+        open_networks = _share_trunk if settings.shared_trunk else _stand_apart
+        networks = open_networks(config, language, reward_name, value_folder, device, dtype)
         cards = {"value": value_card}
         if language.card is not None:
             cards["init"] = language.card
-        if isinstance(scorer, RewardModel):
-            cards["reward"] = scorer.card
+        if isinstance(networks.scorer, RewardModel):
+            cards["reward"] = networks.scorer.card
         for role in ("value", "reward"):
             if role in cards:
                 _require_matching(language, cards[role], f"the {role} model")
-        value_model = load_scalar(value_folder)
         if settings.value_head == "zero":
-            value_model.zero_head()
-        num_value_parameters = num_matrix_parameters(value_model)
-        for module in (language.model, value_model.trunk) if config.model.lora_rank else ():
-            add_lora(
-                module,
-                rank=config.model.lora_rank,
-                alpha=config.model.lora_alpha,
-                seed=config.run.seed,
-            )
-        policy = Trainable(language.model.to(device), dtype, settings)
+            networks.value.zero_head()
+        policy = Trainable(language.model, dtype, settings)
         masters = policy.weights.state_dict()
         return cls(
             language=language,
             policy=policy,
-            ref_policy=ref_policy,
-            value=Trainable(value_model.to(device), dtype, settings, keep_fp32=("head.",)),
-            scorer=scorer,
+            ref_policy=networks.ref_policy,
+            value=Trainable(networks.value, dtype, settings, keep_fp32=("head.",)),
+            scorer=networks.scorer,
             parents={role: card.id for role, card in cards.items()},
             made_by=tuple(sorted({maker for card in cards.values() for maker in card.made_by})),
             device=device,
-            num_policy_parameters=num_policy_parameters,
-            num_value_parameters=num_value_parameters,
+            num_policy_parameters=num_matrix_parameters(language.model),
+            num_value_parameters=num_matrix_parameters(networks.value),
             ema_decay=_ema_decay(config),
             ema={name: w.clone() for name, w in masters.items()} if settings.ema else None,
         )
@@ -169,6 +159,85 @@ class Models:
         """Put the average in the policy's place, at the end of the run."""
         if self.ema is not None:
             self.policy.weights.load(self.ema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Networks:
+    """What stands beside the policy, on the device; the value model is ready to be trained."""
+
+    ref_policy: Any
+    value: ScalarModel
+    scorer: Scorer
+
+
+def _stand_apart(
+    config: Project,
+    language: LanguageModel,
+    reward_name: str,
+    value_folder: ModelFolder,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> _Networks:
+    """Four networks with weights of their own, as far as any of their weights is trained.
+
+    With adapters, the reference stands on the policy's frozen weights, and a value model
+    begun from the reward model on the reward model's.
+    """
+    lora = config.model.lora_rank > 0
+    scorer = open_scorer(
+        reward_name, device, dtype, microbatch_tokens=config.model.microbatch_tokens
+    )
+    model: Any = language.model.to(device)
+    if lora:
+        compute_in(model.requires_grad_(False), dtype)
+        ref_policy = share_weights(model)
+        _add_lora(model, config)
+    else:
+        ref_policy = copy.deepcopy(model).requires_grad_(False)
+        compute_in(ref_policy, dtype)
+    trunk = None
+    if lora and isinstance(scorer, RewardModel):
+        same = find_model(reward_name).path.samefile(value_folder.path)
+        trunk = share_weights(scorer.model.trunk) if same else None
+    value = load_scalar(value_folder, trunk).to(device)
+    if lora:
+        _add_lora(value.trunk, config)
+    return _Networks(ref_policy=ref_policy, value=value, scorer=scorer)
+
+
+def _share_trunk(
+    config: Project,
+    language: LanguageModel,
+    reward_name: str,
+    value_folder: ModelFolder,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> _Networks:
+    """Adapters and heads on the frozen weights that the policy starts from."""
+    trunk = SharedTrunk(language.model, language.folder.name, device, dtype)
+    if names_function(reward_name):
+        scorer = open_scorer(reward_name, device, dtype)
+    else:
+        folder, card = require_kind(reward_name, ("reward",))
+        model = trunk.scalar_model(folder).requires_grad_(False)
+        compute_in(model.trunk, dtype)
+        scorer = RewardModel(
+            model,
+            card,
+            open_format(folder, None)[1],
+            pad_id=language.tokenizer.pad_id,
+            device=device,
+            microbatch_tokens=config.model.microbatch_tokens,
+        )
+    language.model = share_weights(trunk.model)
+    _add_lora(language.model, config)
+    value = trunk.scalar_model(value_folder)
+    return _Networks(ref_policy=trunk.model, value=value, scorer=scorer)
+
+
+def _add_lora(module: Any, config: Project) -> None:
+    model = config.model
+    add_lora(module, rank=model.lora_rank, alpha=model.lora_alpha, seed=config.run.seed)
 
 
 def _reward_and_value(config: Project) -> tuple[str, str]:
