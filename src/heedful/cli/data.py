@@ -1,13 +1,16 @@
 """`heedful data ...`: from raw prompts to training sets one can defend."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from heedful.cli.label_options import opened
 from heedful.cli.train import as_toml
 from heedful.core.config import load_config
 from heedful.core.data_settings import DataRoom
+from heedful.core.errors import ConfigError
 
 app = typer.Typer(help="Prepare, explain, release and withdraw data.", no_args_is_help=True)
 
@@ -136,25 +139,47 @@ def release(
 def withdraw(
     user: Annotated[str, typer.Argument(help="As the source names them, or their pseudonym.")],
     folders: Annotated[
-        list[Path], typer.Option("--in", help="Folder of runs and releases; may be repeated.")
-    ],
+        list[Path] | None,
+        typer.Option("--in", help="Folder of runs and releases; may be repeated."),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HEEDFUL_DATABASE",
+            help="A labelling database, too: a SQLite file, or postgresql://user@host/name.",
+        ),
+    ] = None,
     register: RegisterFile = DEFAULT_REGISTER,
 ) -> None:
     """Remove a user from every derived set and release, and name the checkpoints trained on them.
 
-    What was read with a key needs it again: HEEDFUL_KEY or HEEDFUL_KEY_FILE; a release needs
-    its HEEDFUL_SALT.
+    With --database also from a labelling database: their prompts, and what was written for
+    them. What was read with a key needs it again: HEEDFUL_KEY or HEEDFUL_KEY_FILE; a release
+    needs its HEEDFUL_SALT.
     """
     from heedful.data.pseudonyms import KEY_VARIABLE, NO_KEY, SALT_VARIABLE, read_key
     from heedful.data.withdraw import withdraw as remove
 
-    salt = read_key(SALT_VARIABLE)
-    found = remove(
-        user,
-        folders,
-        register=register,
-        key=read_key(KEY_VARIABLE) or NO_KEY,
-        salts=[salt] if salt else [],
-    )
-    for line in found.lines():
+    if not folders and database is None:
+        raise ConfigError(
+            "there is nothing to look through",
+            "Name folders with --in, a labelling database with --database, or both.",
+        )
+    key, salt = read_key(KEY_VARIABLE) or NO_KEY, read_key(SALT_VARIABLE)
+    salts = [salt] if salt else []
+    with ExitStack() as stack:
+        found = elsewhere = None
+        if database is not None:
+            from heedful.labelling.withdrawal import records_in, withdraw_from
+
+            found = stack.enter_context(opened(database))
+            elsewhere = records_in(found, user, key=key, salts=salts)
+        # Files first: once the database has forgotten a text, nobody finds it in a file.
+        report = remove(
+            user, folders or [], register=register, key=key, salts=salts, elsewhere=elsewhere or ()
+        )
+        lines = report.lines() if folders else [f"{register}: their withdrawal is registered."]
+        if found is not None:
+            lines += withdraw_from(found, user, key=key, salts=salts).lines()
+    for line in lines:
         typer.echo(line)

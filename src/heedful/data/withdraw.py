@@ -13,10 +13,11 @@ interrupted is finished by the next call.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from heedful.core.errors import DataError
 from heedful.core.jsonl import open_atomic, sha256_file, write_json_atomic, write_records
@@ -80,6 +81,7 @@ def withdraw(
     register: Path,
     key: Key = NO_KEY,
     salts: Sequence[Key] = (),
+    elsewhere: Iterable[Mapping[str, Any]] = (),
 ) -> WithdrawalReport:
     """Remove a person from everything under `folders`, and register that they withdrew.
 
@@ -92,6 +94,8 @@ def withdraw(
         register: The file of the register.
         key: The key that the data was read with.
         salts: Of the releases under `folders`.
+        elsewhere: Records of theirs that are in no file here, such as in a database, and that
+            files may quote.
 
     Raises:
         DataError: A folder is not there, a release has none of these salts, or the
@@ -102,10 +106,10 @@ def withdraw(
             raise DataError(f"{folder}: no such folder", "Name folders that exist.")
     _finish(register)
     known = Register.read(register, key)
-    names = _names(user, key)
+    names = names_of(user, key)
     files = [file for file in _files(folders) if file != register]
     releases = _releases(files, salts)
-    traces = _traces(names, files, salts)
+    traces = _traces(names, files, salts, elsewhere)
     change = _Change()
     for file in files:
         change.clean(file, traces)
@@ -238,10 +242,20 @@ def _finish(register: Path) -> None:
     journal.unlink()
 
 
-def _names(user: str, key: Key) -> set[str]:
+def names_of(user: str, key: Key) -> set[str]:
     """Every id that the person may have in records, in the way the formats make pseudonyms."""
     public = {derived_id("user", name, user) for name in FORMATS.keys() - PRIVATE}
     return {user, keyed_id("user", key, user), *public}
+
+
+def released_names(names: Iterable[str], salts: Sequence[Key]) -> set[str]:
+    """What these ids became in releases with these salts."""
+    return {
+        keyed_id(kind, salt, name)
+        for name in names
+        for salt in salts
+        for kind in ("user", "labeller")
+    }
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
@@ -278,15 +292,16 @@ def _releases(files: Iterable[Path], salts: Sequence[Key]) -> dict[Path, Release
     return found
 
 
-def _traces(names: set[str], files: Sequence[Path], salts: Sequence[Key]) -> Traces:
+def _traces(
+    names: set[str],
+    files: Sequence[Path],
+    salts: Sequence[Key],
+    elsewhere: Iterable[Mapping[str, Any]],
+) -> Traces:
     """What the person left: first what is theirs, then what refers to it."""
-    released = {
-        keyed_id(kind, salt, name)
-        for salt in salts
-        for name in names
-        for kind in ("user", "labeller")
-    }
-    traces = Traces(names | released)
+    traces = Traces(names | released_names(names, salts))
+    for row in elsewhere:
+        traces.learn(row)
     data = [file for file in files if kind_of(file) in ROW_SUFFIXES]
     for is_theirs in (traces.names_person, traces.is_theirs):
         for file in data:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 from heedful.core.errors import DataError
 from heedful.core.jsonl import read_records
@@ -81,6 +81,14 @@ class Register:
         return known
 
 
+class KnowsWhoWithdrew(Protocol):
+    """A register, in a file or elsewhere."""
+
+    def holds(self, person_id: str) -> bool:
+        """Whether the user or labeller with this id withdrew."""
+        ...
+
+
 class Kept(NamedTuple):
     """Records of people who did not withdraw; kind and id of each of the others'."""
 
@@ -92,7 +100,7 @@ class Kept(NamedTuple):
 
 
 def honour(
-    register: Register,
+    register: KnowsWhoWithdrew,
     prompts: Iterable[Prompt],
     demonstrations: Sequence[Demonstration] = (),
     completions: Sequence[Completion] = (),

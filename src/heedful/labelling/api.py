@@ -28,6 +28,7 @@ from heedful.labelling.guards import ProjectView, Store, Viewer, token_project, 
 from heedful.store import audit
 from heedful.store.contents import Added, add_completions, add_prompts
 from heedful.store.tables import CompletionRow, MemberRow, ProjectRow, PromptRow
+from heedful.store.withdrawals import withdrawn_people
 
 PREFIX = "/api/v1"
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -97,11 +98,18 @@ def prompts(
 @v1.post("/projects/{project_id}/prompts", tags=["prompts"])
 def new_prompts(here: PromptsWriter, store: Store, body: AddPrompts) -> AddedOut:
     """Add prompts, all or none; the same one again is known."""
-    records = [one.record(here.project.id) for one in body.prompts]
+    sent = [one.record(here.project.id) for one in body.prompts]
     with store.write() as session:
+        people = withdrawn_people(session)
+        records = [record for record in sent if not people.holds(record.user_id)]
         added = add_prompts(session, here.project.id, records)
         _note(session, here, "prompts", added)
-    return AddedOut(new=added.new, known=added.known, ids=[record.id for record in records])
+    return AddedOut(
+        new=added.new,
+        known=added.known,
+        withdrawn=len(sent) - len(records),
+        ids=[record.id for record in records],
+    )
 
 
 @v1.get("/projects/{project_id}/completions", tags=["prompts"])

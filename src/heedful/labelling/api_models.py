@@ -147,10 +147,14 @@ class AddCompletions(ApiModel):
 
 
 class AddedOut(ApiModel):
-    """How many records were new, how many known, and their ids in the order sent."""
+    """How many records were new, how many known, and their ids in the order sent.
+
+    Prompts of people who withdrew their consent are left out and counted.
+    """
 
     new: int
     known: int
+    withdrawn: int = 0
     ids: list[str]
 
 

@@ -5,7 +5,7 @@ everything is stored, or nothing. Formats and rejects are `heedful.data.reading`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -16,10 +16,12 @@ from heedful.data import own_records
 from heedful.data.pseudonyms import Key
 from heedful.data.record_stream import Parcel
 from heedful.data.sources import Rejects, load_everything
+from heedful.data.withdrawals import honour
 from heedful.store import audit
 from heedful.store.columns import Purpose
 from heedful.store.contents import Added, add_completions, add_prompts
 from heedful.store.label_imports import ImportedLabels, add_labels
+from heedful.store.withdrawals import Withdrawn, withdrawn_people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +66,13 @@ class Imported:
 
     Attributes:
         labels_left: Labels that the file holds and that were not asked for.
+        withdrawn: Records of people who withdrew, or about theirs; they were left out.
     """
 
     counts: dict[str, Added]
     rejects: Rejects
     labels_left: dict[str, int] = field(default_factory=dict)
+    withdrawn: int = 0
 
     def lines(self) -> list[str]:
         """What happened, a sentence a line."""
@@ -81,6 +85,8 @@ class Imported:
         if self.labels_left:
             left = ", ".join(f"{count:,} {name}" for name, count in self.labels_left.items())
             lines.append(f"Not imported, since labels were not asked for: {left}.")
+        if self.withdrawn:
+            lines.append(f"Not imported, since people withdrew: {self.withdrawn:,} records.")
         return lines
 
 
@@ -120,10 +126,12 @@ def store_import(
 ) -> Imported:
     """Store what was read; the caller's transaction makes it all or nothing.
 
+    What belongs to people who withdrew is left out.
+
     Raises:
         DataError: A record refers to one that is not there, or is there with other contents.
     """
-    parcel = read.parcel
+    parcel, withdrawn = _consented(read.parcel, withdrawn_people(session))
     labels: dict[str, Sequence[Record]] = {
         "demonstrations": parcel.demonstrations,
         "rankings": parcel.rankings,
@@ -157,4 +165,27 @@ def store_import(
         {kind: added for kind, added in counts.items() if added.new or added.known},
         read.rejects,
         {name: count for name, count in left.items() if count},
+        withdrawn,
     )
+
+
+def _consented(parcel: Parcel, people: Withdrawn) -> tuple[Parcel, int]:
+    """The records that nobody withdrew, and how many were withdrawn."""
+    kept = honour(
+        people, parcel.prompts, parcel.demonstrations, parcel.completions, parcel.rankings
+    )
+    gone = {name for _, name in kept.withdrawn}
+    ratings = [
+        one
+        for one in parcel.ratings
+        if not people.holds(one.labeller_id) and not {one.prompt_id, one.completion_id} & gone
+    ]
+    left = len(gone) + len(parcel.ratings) - len(ratings)
+    return replace(
+        parcel,
+        prompts=kept.prompts,
+        demonstrations=kept.demonstrations,
+        completions=kept.completions,
+        rankings=kept.rankings,
+        ratings=ratings,
+    ), left

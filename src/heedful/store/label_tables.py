@@ -1,8 +1,8 @@
 """The tables of what people made: submissions and the labels in them, grades, questions.
 
 A submission is kept whole as it was sent; the typed rows beside it are what exports and
-statistics read. Nothing here is ever deleted: a label that should not count is excluded
-with a reason.
+statistics read. A label that should not count is excluded with a reason; only somebody's
+withdrawal deletes what was said (`heedful.store.withdrawals`).
 """
 
 from datetime import datetime
@@ -14,14 +14,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 from heedful.core.records import MadeBy
 from heedful.store.columns import Base, SubmissionStatus, one_of
 
+WITHDRAWN_ANSWER = {"withdrawn": True}
+
 
 class SubmissionRow(Base):
     """One labeller's finished work on one item.
 
     Attributes:
-        slot_id: None for a surplus one, which came when every slot had been given away.
+        slot_id: None for a surplus one, which came when every slot had been given away, and
+            for one whose prompt was withdrawn.
         status: `surplus` labels are exported only when asked for.
-        answer: The whole answer as it was sent.
+        answer: The whole answer as it was sent; `WITHDRAWN_ANSWER` where it had to go.
         seconds_spent: Time in view, or from opening to sending where no page told.
         made_by: person, simulated or model.
         excluded_at: Set where the label must not count; the reason is kept.
@@ -52,6 +55,11 @@ class SubmissionRow(Base):
     excluded_at: Mapped[datetime | None]
     excluded_by: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
     excluded_reason: Mapped[str | None]
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether what was said in it is gone."""
+        return self.answer == WITHDRAWN_ANSWER
 
 
 class DemonstrationRow(Base):

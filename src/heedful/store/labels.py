@@ -170,6 +170,8 @@ def include_again(
         raise DataError("Labels are included again with a reason.", "Say why.")
     now = now or utc_now()
     changed = [row for row in _submissions(session, submission_ids) if row.excluded_at is not None]
+    if any(row.is_withdrawn for row in changed):
+        raise DataError("What was said in this label was withdrawn.", "It cannot count again.")
     for row in changed:
         row.excluded_at = row.excluded_by = row.excluded_reason = None
         _note(session, row, "label.include", reason, by, now)

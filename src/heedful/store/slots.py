@@ -252,11 +252,17 @@ def assignment(session: Session, account_id: str, item_id: str) -> Assignment:
     """What a labeller and an item have to do with each other.
 
     Raises:
-        NotAllowedError: Nothing: they neither have a slot of it nor ever opened it.
+        NotAllowedError: Nothing: they neither have a slot of it nor ever opened it, or its
+            prompt was withdrawn before they handed it in.
     """
     found = session.execute(_ASSIGNMENT, {"me": account_id, "item": item_id}).first()
     if found is None or not (found.has_slot or found.PresentationRow or found.SubmissionRow):
         raise NotAllowedError("This item was not given to you", "Take the next one from your list.")
+    if found.ItemRow.is_withdrawn and found.SubmissionRow is None:
+        raise NotAllowedError(
+            "The author of this prompt withdrew it, so nobody labels it any more",
+            "Take the next one from your list.",
+        )
     return Assignment(found.ItemRow, found.BatchRow, found.PresentationRow, found.SubmissionRow)
 
 

@@ -138,7 +138,8 @@ class ItemRow(Base):
 
     Attributes:
         place: Order within the batch.
-        prompt_id: None for `prompt` tasks, which have a `brief` instead.
+        prompt_id: None for `prompt` tasks, which have a `brief` instead, and for tasks whose
+            prompt was withdrawn, which have neither.
         completion_ids: Of `ranking` and `adjudication`; all K, identical texts too.
         brief: Of `prompt`: `{"kind": "plain" | "few_shot" | "user_based", "use_case",
             "application"}`.
@@ -160,6 +161,11 @@ class ItemRow(Base):
     gold: Mapped[dict[str, Any] | None]
     adjudicates: Mapped[str | None] = mapped_column(ForeignKey("items.id"))
     sensitive: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it was about a prompt whose author withdrew; nothing is left to be done."""
+        return self.prompt_id is None and self.brief is None
 
 
 class SlotRow(Base):
