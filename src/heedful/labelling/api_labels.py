@@ -28,11 +28,13 @@ from heedful.labelling.exports import (
     safe_name,
 )
 from heedful.labelling.guards import ProjectView, Store, not_found, token_project
+from heedful.labelling.kept_results import Kept
 from heedful.labelling.paired_rankings import TiePolicy
 from heedful.labelling.team_agreement import team_report
 from heedful.store import audit
 from heedful.store.columns import Purpose
 from heedful.store.exports import Adjudicated, Label, LabelFilter, iter_labels
+from heedful.store.label_versions import label_version
 from heedful.store.quality_queries import judgements, members
 from heedful.store.tables import BatchRow
 
@@ -124,12 +126,17 @@ def export(
 
 
 @router.get("/projects/{project_id}/agreement")
-def agreement(here: Reader, store: Store, ties: TiePolicy = "exact") -> AgreementReportOut:
+def agreement(
+    here: Reader, store: Store, kept: Kept, ties: TiePolicy = "exact"
+) -> AgreementReportOut:
     """How far the project's labellers agree, with 95 % intervals."""
+    where = here.project.id
     with store.read() as session:
-        found = judgements(session, here.project.id)
-        people = members(session, here.project.id)
-    report = team_report(found, people, ties=ties)
+        report = kept.get(
+            ("agreement report", where, ties),
+            label_version(session, where),
+            lambda: team_report(judgements(session, where), members(session, where), ties=ties),
+        )
     return AgreementReportOut(
         ties=ties,
         num_rankings=report.num_rankings,

@@ -16,6 +16,7 @@ from starlette.routing import Mount
 
 from heedful.labelling import errors
 from heedful.labelling.guards import GUARDS, find_viewer
+from heedful.labelling.kept_results import KeptResults
 from heedful.labelling.protection import (
     Protection,
     check_query,
@@ -46,6 +47,7 @@ def create_app(database: Database, settings: ServerSettings | None = None) -> Fa
     )
     app.state.database = database
     app.state.settings = settings or ServerSettings()
+    app.state.kept_results = KeptResults()
     for name in MODULES:
         app.include_router(importlib.import_module(f"heedful.labelling.{name}").router)
     app.mount("/static", OwnFiles(), name="static")

@@ -14,6 +14,7 @@ from heedful.core.errors import DataError
 from heedful.labelling.default_instructions import DEFAULT_INSTRUCTIONS
 from heedful.labelling.form_values import Form, FormReader, told
 from heedful.labelling.guards import ProjectView, Store, Viewer, needs, project_access
+from heedful.labelling.kept_results import Kept
 from heedful.labelling.pay import cost_of
 from heedful.labelling.project_settings import (
     ProjectSettings,
@@ -23,6 +24,7 @@ from heedful.labelling.project_settings import (
 )
 from heedful.labelling.rendering import page, redirect
 from heedful.labelling.team_agreement import team_agreement
+from heedful.store.label_versions import label_version
 from heedful.store.overview import batch_numbers, daily_labels, project_numbers
 from heedful.store.project_changes import change_project
 from heedful.store.projects import add_member, create_project
@@ -123,14 +125,16 @@ def live_numbers(request: Request, here: Here, store: Store) -> Response:
 
 
 @router.get("/projects/{project_id}/agreement-summary")
-def agreement_summary(request: Request, here: Here, store: Store) -> Response:
+def agreement_summary(request: Request, here: Here, store: Store, kept: Kept) -> Response:
     """How far labellers agree, in three lines; fetched after the dashboard is there."""
-    found = None
+    found, where = None, here.project.id
     with store.read() as session:
-        batches = batch_numbers(session, project_id=here.project.id)
+        batches = batch_numbers(session, project_id=where)
         if sum(one.work.labels for one in batches) <= MOST_COMPARED:
-            found = team_agreement(
-                judgements(session, here.project.id), members(session, here.project.id)
+            found = kept.get(
+                ("agreement summary", where),
+                label_version(session, where),
+                lambda: team_agreement(judgements(session, where), members(session, where)),
             )
     return page(
         request, "admin/_agreement.html", viewer=here.viewer, project=here.project, found=found

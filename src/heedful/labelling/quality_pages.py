@@ -9,9 +9,12 @@ from heedful.core.errors import DataError
 from heedful.labelling.adjudication import adjudicate
 from heedful.labelling.form_values import Form, query_reader
 from heedful.labelling.guards import ProjectView, Store, project_access
+from heedful.labelling.kept_results import Kept
 from heedful.labelling.paired_rankings import TiePolicy
 from heedful.labelling.quality_view import MOST_DISAGREEMENTS, agreement_view
 from heedful.labelling.rendering import page, redirect
+from heedful.labelling.survey import ABOUT_YOU
+from heedful.store.label_versions import label_version
 from heedful.store.quality_queries import open_to_adjudication
 
 router = APIRouter()
@@ -21,12 +24,23 @@ TIE_POLICIES: tuple[TiePolicy, ...] = get_args(TiePolicy)
 
 @router.get("/projects/{project_id}/agreement")
 def agreement_page(
-    request: Request, seen: Researched, store: Store, ties: str = "", question: str = ""
+    request: Request,
+    seen: Researched,
+    store: Store,
+    kept: Kept,
+    ties: str = "",
+    question: str = "",
 ) -> Response:
-    """How far the labellers of a project agree."""
+    """How far the labellers of a project agree; computed anew only where labels changed."""
     policy = query_reader(ties=ties).choice("ties", "Ties", TIE_POLICIES, otherwise="exact")
+    asked = question if question in {one.key for one in ABOUT_YOU} else ""
+    where = seen.project.id
     with store.read() as session:
-        view = agreement_view(session, seen.project.id, ties=policy, question=question)
+        view = kept.get(
+            ("agreement", where, policy, asked),
+            label_version(session, where),
+            lambda: agreement_view(session, where, ties=policy, question=asked),
+        )
     return page(
         request,
         "quality/agreement.html",

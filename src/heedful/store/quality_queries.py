@@ -172,7 +172,7 @@ def judgements(
                 PresentationRow.account_id == SubmissionRow.account_id,
             ),
         )
-        .where(*_counting(project_id, purposes, account_id))
+        .where(*counting(project_id, purposes, account_id))
         .order_by(SubmissionRow.submitted_at, SubmissionRow.id)
     )
     if batch_id is not None:
@@ -208,7 +208,7 @@ def times_spent(session: Session, project_id: str) -> list[TimeSpent]:
             SubmissionRow.id, SubmissionRow.account_id, BatchRow.kind, SubmissionRow.seconds_spent
         )
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
-        .where(*_counting(project_id, None, None), SubmissionRow.seconds_spent > 0)
+        .where(*counting(project_id), SubmissionRow.seconds_spent > 0)
         .order_by(SubmissionRow.id)
     )
     return [
@@ -236,7 +236,7 @@ def flag_checks(
         .join(RatingRow, RatingRow.submission_id == SubmissionRow.id)
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
         .join(ItemRow, ItemRow.id == SubmissionRow.item_id)
-        .where(*_counting(project_id, purposes, account_id))
+        .where(*counting(project_id, purposes, account_id))
         .order_by(SubmissionRow.id, RatingRow.completion_id)
     )
     checks = []
@@ -272,7 +272,7 @@ def graded_demonstrations(
         )
         .join(SubmissionRow, SubmissionRow.id == DemonstrationRow.submission_id)
         .join(BatchRow, BatchRow.id == SubmissionRow.batch_id)
-        .where(*_counting(project_id, purposes, account_id))
+        .where(*counting(project_id, purposes, account_id))
         .order_by(DemonstrationRow.id)
     )
     found = session.execute(query).all()
@@ -300,9 +300,12 @@ def graded_demonstrations(
     ]
 
 
-def _counting(
-    project_id: str, purposes: Collection[Purpose] | None, account_id: str | None
+def counting(
+    project_id: str,
+    purposes: Collection[Purpose] | None = None,
+    account_id: str | None = None,
 ) -> Iterable[ColumnElement[bool]]:
+    """Conditions that a submission counts; those on `purposes` need its batch."""
     yield SubmissionRow.project_id == project_id
     yield SubmissionRow.status == "accepted"
     yield SubmissionRow.excluded_at.is_(None)

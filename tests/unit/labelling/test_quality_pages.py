@@ -1,14 +1,18 @@
 """The agreement page shows what was computed, and makes adjudication batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fakes.judged_site import JudgedSite, judged_site
 from fakes.sent_work import items_of
+from heedful.labelling.kept_results import KeptResults
 from heedful.labelling.quality_view import agreement_view
-from heedful.store.tables import AuditRow, BatchRow, ItemRow
+from heedful.store.access import set_name
+from heedful.store.labels import exclude, include_again
+from heedful.store.tables import AuditRow, BatchRow, ItemRow, SubmissionRow
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,41 @@ def test_the_numbers_stand_on_the_page(site: JudgedSite) -> None:
 def test_ties_can_be_counted_in_each_way(site: JudgedSite, ties: str) -> None:
     answer = site.get("researcher", f"{site.base}/agreement?ties={ties}&question=age")
     assert answer.status_code == 200
+
+
+def test_what_is_kept_is_never_old(site: JudgedSite) -> None:
+    """The page after each change is the page of a server that has kept nothing."""
+
+    def fresh() -> str:
+        site.client.app.state.kept_results = KeptResults()  # type: ignore[attr-defined]
+        return page()
+
+    def page() -> str:
+        return site.get("researcher", f"{site.base}/agreement?ties=half").text
+
+    before = page()
+    with site.database.read() as session:
+        batch = site.judged.batches["training"].id
+        label = session.scalars(
+            select(SubmissionRow.id).where(SubmissionRow.batch_id == batch).limit(1)
+        ).one()
+    changes: list[Callable[[Session], object]] = [
+        lambda session: exclude(session, [label], reason="no", by=None),
+        lambda session: include_again(session, [label], reason="yes", by=None),
+        lambda session: set_name(
+            session, account_id=site.judged.labeller(1), name="Renamed", by=None
+        ),
+    ]
+    seen = [before]
+    for change in changes:
+        with site.database.write() as session:
+            change(session)
+        seen.append(page())
+        assert seen[-1] != seen[-2]
+        assert seen[-1] == page() == fresh()
+    assert "Renamed" in seen[-1]
+    summary = f"{site.base}/agreement-summary"
+    assert site.get("researcher", summary).text == site.get("researcher", summary).text
 
 
 def test_only_researchers_see_it(site: JudgedSite) -> None:
