@@ -11,8 +11,6 @@ Milliseconds of processor time, the best of several.
 """
 
 import argparse
-import json
-import platform
 import resource
 import time
 from collections import Counter
@@ -32,7 +30,6 @@ from heedful.models import head
 from heedful.models.folders import find_model
 from heedful.models.loading import load_causal_lm, trunk_of
 from heedful.models.memory import keep_freed_memory
-from heedful.models.scalar import ScalarModel
 from heedful.training.batches import TokenPair
 from heedful.training.language import accumulate_language_loss
 from heedful.training.loop import Trainable
@@ -65,7 +62,6 @@ def read_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--task", choices=("sft", "reward"), default="sft")
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=256, help="of each row")
     parser.add_argument("--threads", type=int, default=1)
@@ -142,15 +138,12 @@ def time_product(product: Product, repeats: int) -> float:
     return best(lambda: left @ right, repeats)
 
 
-def build_step(arguments: argparse.Namespace) -> tuple[Any, Trainable, Callable[[], float]]:
-    """The trunk, what is trained, and one step of it."""
+def build_step(arguments: argparse.Namespace) -> tuple[Any, Callable[[], float]]:
+    """The trunk, and one step of training it."""
     torch.manual_seed(0)
     settings = OptimSettings()
     model = load_causal_lm(find_model(arguments.model), pad_id=0)
     ids = torch.randint(2, model.config.vocab_size, (arguments.rows, arguments.tokens))
-    if arguments.task == "reward":
-        scalar = Trainable(ScalarModel(trunk_of(model), 0), torch.bfloat16, settings)
-        return trunk_of(model), scalar, lambda: 0.0
     policy = Trainable(model, torch.bfloat16, settings)
     pairs = [TokenPair(prompt_ids=row[:1], completion_ids=row[1:]) for row in ids.tolist()]
 
@@ -161,7 +154,7 @@ def build_step(arguments: argparse.Namespace) -> tuple[Any, Trainable, Callable[
         )
         return policy.step(1e-6)
 
-    return trunk_of(model), policy, step
+    return trunk_of(model), step
 
 
 def main() -> None:
@@ -169,12 +162,11 @@ def main() -> None:
     arguments, console = read_arguments(), Console()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    trunk, trainable, step = build_step(arguments)
+    trunk, step = build_step(arguments)
     tokens = arguments.rows * arguments.tokens
     products = linear_products(trunk, tokens)
     products += attention_products(trunk.config, arguments.rows, arguments.tokens)
-    if arguments.task == "sft":
-        products += head_products(trunk.config, tokens - arguments.rows)
+    products += head_products(trunk.config, tokens - arguments.rows)
     parts: dict[str, list[float]] = {}
     for product, count in products.items():
         milliseconds = time_product(product, arguments.repeats)

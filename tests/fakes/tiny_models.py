@@ -24,6 +24,7 @@ from transformers import (
 
 from fakes.tokenizer_folder import EOS, VOCABULARY, build_tokenizer_dir
 from heedful.models.attention import use_our_attention
+from heedful.models.fused import use_fused_blocks
 
 
 def _llama_like(config: type[PretrainedConfig], **own: object) -> Callable[..., PretrainedConfig]:
@@ -88,6 +89,7 @@ def build_model(
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(configs[architecture](**defaults | shape))
     use_our_attention(model)
+    use_fused_blocks(model)
     for parameter in model.parameters():
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, std=initial_std)

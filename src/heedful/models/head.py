@@ -3,7 +3,8 @@
 Logits are the largest tensor of training. Here they exist in float32 for `HEAD_CHUNK`
 positions at a time, and their gradient is written out. A plain linear head has its backward
 pass written out too, from what is kept up to `KEPT_BYTES` and otherwise computed again; its
-float32 passes go through blocks that stay in the cache. Which positions are asked for is `heedful.models.policy`'s.
+float32 passes go through blocks that stay in the cache. Which positions are asked for is
+`heedful.models.policy`'s.
 """
 
 from typing import Any

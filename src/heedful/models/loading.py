@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from heedful.core.errors import ModelError
 from heedful.models.attention import use_our_attention
 from heedful.models.folders import ModelFolder
+from heedful.models.fused import use_fused_blocks
 
 
 def quiet_transformers() -> None:
@@ -66,6 +67,7 @@ def load_whole(auto: Any, folder: ModelFolder) -> Any:
             "Name a whole causal language model, not an encoder or a part.",
         )
     use_our_attention(model)
+    use_fused_blocks(model)
     embedding = model.get_input_embeddings()
     if isinstance(embedding, nn.Embedding):
         embedding.padding_idx = None
