@@ -73,17 +73,14 @@ class Meter:
 
         torch.set_num_threads(self._threads)
 
-    def boundary(self, **extra: Any) -> None:
-        """Between two steps: report the last one, wait for the next turn; ends the process.
-
-        `extra` is reported with the last step, or, a callable, called for it at the end.
-        """
+    def boundary(self) -> None:
+        """Between two steps: report the last one and wait for the next turn."""
         self._synchronise()
         wall, processor = time.perf_counter() - self._wall, time.process_time() - self._processor
         self._done += 1
         if self._done:
             warmup = self._done <= self._warmups
-            self._say("step", seconds=wall, cpu_seconds=processor, warmup=warmup, **extra)
+            self._say("step", seconds=wall, cpu_seconds=processor, warmup=warmup)
         else:
             self._say("ready")
         if self._done == self._steps:
@@ -91,6 +88,11 @@ class Meter:
         if not sys.stdin.readline().strip():
             os._exit(1)  # the harness is gone
         self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    @property
+    def last_comes(self) -> bool:
+        """Whether the step that begins now is the last."""
+        return self._done + 1 == self._steps
 
     @property
     def finished(self) -> bool:

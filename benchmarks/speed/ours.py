@@ -17,6 +17,42 @@ from heedful.core.settings import Project
 from heedful.training.display import Bar, Display
 
 
+class Profiler(Meter):
+    """A meter that, where the specification says so, watches the operators of the last step."""
+
+    def __init__(self, own: dict[str, Any]) -> None:
+        super().__init__(own)
+        self._wanted = own.get("profile", False)
+        self._watch: Any = None
+        self._rows: list[dict[str, Any]] = []
+
+    def boundary(self) -> None:
+        """As a meter's; what was watched is put together before it."""
+        if self._watch is not None:
+            self._watch.__exit__(None, None, None)
+            self._rows = operators(self._watch)
+            self._watch = None
+        super().boundary()
+        if self._wanted and self.last_comes:
+            from torch.profiler import ProfilerActivity, profile
+
+            self._watch = profile(activities=[ProfilerActivity.CPU])
+            self._watch.__enter__()
+
+    def end(self, **result: Any) -> NoReturn:
+        """As a meter's, with what was watched."""
+        super().end(operators=self._rows, **result)
+
+
+def operators(watched: Any) -> list[dict[str, Any]]:
+    """Each operator's own milliseconds and calls, the longest first."""
+    rows = [
+        {"name": one.key, "ms": one.self_cpu_time_total / 1000, "calls": one.count}
+        for one in watched.key_averages()
+    ]
+    return sorted(rows, key=lambda row: -row["ms"])
+
+
 class PacedBar(Bar):
     """Takes the end of a step as the end of a turn."""
 
@@ -58,7 +94,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 def train(own: dict[str, Any], stage: Any, sections: dict[str, Any]) -> NoReturn:
     """Run a stage of ours with the settings of the specification over `sections`."""
-    meter = Meter(own)
+    meter = Profiler(own)
     folder = Path(own["scratch"]) / "run"
     base: dict[str, dict[str, Any]] = {
         "run": {"dir": folder, "threads": own["threads"]},
@@ -141,7 +177,7 @@ def generate(own: dict[str, Any]) -> NoReturn:
     from heedful.generation.language_model import LanguageModel
     from heedful.models.memory import keep_freed_memory
 
-    meter = Meter(own)
+    meter = Profiler(own)
     keep_freed_memory()
     form = FormatSettings(template="plain", max_completion_tokens=own["new_tokens"])
     device = torch.device(own["device"])
@@ -164,7 +200,7 @@ def peak(own: dict[str, Any]) -> NoReturn:
     """The matrix product that all fractions are of: bfloat16, 2048 x 2048 x 2048."""
     import torch
 
-    meter = Meter(own)
+    meter = Profiler(own)
     size = own["size"]
     left, right = (torch.randn(size, size, device=own["device"]).bfloat16() for _ in range(2))
     best = 0.0

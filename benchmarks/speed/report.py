@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 GIBIBYTE = 2**30
-HEADINGS = ("", "unit", "ours", "peer", "ratio", "at least", "aim", "of peak", "GiB", "ratio")
+HEADINGS = ("", "unit", "ours", "peer", "times as fast", "at least", "aim")
+HEADINGS += ("of the peak", "GiB", "times as much")
+OPERATORS = ("operator", "ms", "share", "calls")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,36 @@ def comparison_table(found: dict[str, Any]) -> Table:
     return table
 
 
+def profile_table(found: dict[str, Any]) -> Table:
+    """The operators of each profiled row, for a terminal."""
+    table = Table("row", *OPERATORS, title="One step of ours, operators by their own time")
+    for key, rows in found.get("profiles", {}).items():
+        for cells in profile_cells(rows):
+            table.add_row(key, *cells)
+        table.add_section()
+    return table
+
+
+def profile_cells(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """As `OPERATORS`."""
+    whole = sum(row["ms"] for row in rows)
+    for row in rows:
+        share = row["ms"] / whole
+        yield row["name"], f"{row['ms']:.0f}", f"{share:.1%}", f"{row['calls']:,}"
+
+
+def profile_markdown(found: dict[str, Any]) -> Iterator[str]:
+    """The same as Markdown, a table a row."""
+    for key, rows in found.get("profiles", {}).items():
+        yield f"One step of `{key}`:"
+        yield ""
+        yield f"| {' | '.join(OPERATORS)} |"
+        yield "|---|---:|---:|---:|"
+        for name, *cells in profile_cells(rows):
+            yield f"| `{name}` | {' | '.join(cells)} |"
+        yield ""
+
+
 def step_lines(found: dict[str, Any]) -> list[str]:
     """The step over its own matrix products, a sentence a task."""
     tasks = found.get("steps", {}).get("tasks", {})
@@ -118,7 +150,9 @@ def markdown(found: dict[str, Any]) -> str:
     """The whole table, for docs/performance.md."""
     rows = [" | ".join(HEADINGS), "---|---|" + "---:|" * (len(HEADINGS) - 3) + "---:"]
     rows += [" | ".join(line.cells()) for line in lines(found)]
-    return "\n".join([provenance(found), "", *(f"| {row} |" for row in rows), "", *notes(found)])
+    table = [f"| {row} |" for row in rows]
+    parts = [provenance(found), "", *table, "", *notes(found), *profile_markdown(found)]
+    return "\n".join(parts)
 
 
 def short_markdown(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ benchmarks/results/DATE.json row by row, so a day's file can be made in several 
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from material import Material
-from report import comparison_table, render, step_lines
+from report import comparison_table, profile_table, render, step_lines
 from rich.console import Console
 from rows import FULL, QUICK, Group, Rows, Side
 from turns import CaseError, Measured, take_turns
@@ -35,6 +36,7 @@ ENVIRONMENTS = ("trl-ppo", "trl")
 QUIET_LOAD = 0.5
 TIMEOUT_SECONDS = 1800.0
 STEP = "step"
+NUM_OPERATORS = 14
 
 
 def read_arguments() -> argparse.Namespace:
@@ -46,6 +48,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", metavar="KEY", help="only these; --list names them")
     parser.add_argument("--sweeps", action="store_true", help="the points of the figures too")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
+    parser.add_argument("--profile", nargs="+", metavar="KEY", help="our operators in these rows")
     parser.add_argument("--list", action="store_true", help="print the rows' keys and end")
     parser.add_argument("--render", type=Path, metavar="FILE", help="write tables and figures")
     parser.add_argument("--model", default="smollm2-135m-instruct")
@@ -134,6 +137,23 @@ class Run:
             measured = self._turns(group.sides, group.warmups + group.repeats)
             self._keep(group, measured, peak)
 
+    def profile(self) -> None:
+        """The operators of one step of ours in the rows that are asked for."""
+        makers = self.rows.table()
+        for name in self.arguments.profile:
+            if name not in makers:
+                raise SystemExit(f"no row {name}; there are: {', '.join(makers)}")
+            for side in makers[name]().sides:
+                if side.environment == "heedful":
+                    told = {**side.specification, "profile": True, "warmups": 1, "repeats": 1}
+                    watched = dataclasses.replace(side, specification=told)
+                    found = self._turns([watched], 2)[side.label]
+                    key = name if side.label == "ours" else f"{name}, {side.label}"
+                    rows = found.result["operators"]
+                    self.found.setdefault("profiles", {})[key] = rows[:NUM_OPERATORS]
+                    self.found["profiles"][key].append(rest_of(rows[NUM_OPERATORS:]))
+                    self._write()
+
     def _turns(self, sides: list[Side], steps: int) -> dict[str, Measured]:
         with tempfile.TemporaryDirectory(dir=self.arguments.work, prefix="run-") as scratch:
             try:
@@ -213,6 +233,12 @@ class Run:
         write_json_atomic(self.path, self.found)
 
 
+def rest_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Many operators as one row."""
+    sums = {name: sum(row[name] for row in rows) for name in ("ms", "calls")}
+    return {"name": f"{len(rows)} others", **sums}
+
+
 def _weights(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name.endswith((".safetensors", ".pt", ".bin"))]
 
@@ -235,11 +261,16 @@ def main() -> None:
             "long. Stop what runs beside this, or compare by --clock cpu."
         )
     try:
+        if arguments.profile:
+            run.profile()
+            console.print(profile_table(run.found))
+            return
         run.measure()
     except CaseError as error:
         console.print(f"[bold red]{error}[/bold red]", markup=True, highlight=False)
         raise SystemExit(1) from None
-    console.print(comparison_table(run.found))
+    if not arguments.no_peers:
+        console.print(comparison_table(run.found))
     console.print(f"Kept in {run.path}; --render {run.path} writes the documentation's tables.")
 
 
