@@ -106,7 +106,7 @@ def _merged_weight(layer: Any) -> Tensor | None:
     """A copy of the weight with its adapter added; None where there is none."""
     if not isinstance(layer, LoraLinear):
         return None
-    weight = merged_weight(layer).to(layer.base_layer.weight.dtype)
+    weight = merged_weight(layer, layer.base_layer.weight.dtype)
     return weight.t() if isinstance(layer.base_layer, Conv1D) else weight
 
 

@@ -180,13 +180,35 @@ def _adapt(
 
 
 @torch.no_grad()
-def merged_weight(layer: Any) -> Tensor:
-    """The weight of a linear layer as its adapter makes it, in float32, in the layer's layout."""
+def merged_weight(layer: Any, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The weight of a linear layer as its adapter makes it, in the layer's own layout.
+
+    Args:
+        layer: A linear layer with or without an adapter.
+        dtype: Of the result; in bfloat16 the adapter's part is kept on average, see `_dithered`.
+    """
     if not isinstance(layer, LoraLinear):
-        weight: Tensor = layer.weight.float()
+        weight: Tensor = layer.weight.to(dtype)
         return weight
     base: Tensor = layer.base_layer.weight.float()
-    return base + layer.update(layer.lora_A.float(), layer.lora_B.float())
+    merged = base + layer.update(layer.lora_A.float(), layer.lora_B.float())
+    return _dithered(merged) if dtype == torch.bfloat16 else merged.to(dtype)
+
+
+def _dithered(weight: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
+    """`weight` in bfloat16, rounded up as often as it is near the upper neighbour.
+
+    A frozen weight in bfloat16 lies on the grid: rounded to nearest, it would swallow every
+    update below half its last digit, and the decoder would sample from the reference. Here
+    the thresholds differ from weight to weight, always in the same way, so that what is lost
+    in one is made up for in others. A weight on the grid stays as it is.
+    """
+    noise = torch.Generator().manual_seed(0)
+    thresholds = [torch.randint(2**16, (size,), generator=noise) for size in weight.shape]
+    rows, columns = (found.to(weight.device, torch.int32) for found in thresholds)
+    # The lower 16 bits are those that bfloat16 lacks.
+    bits = weight.contiguous().view(torch.int32) + ((rows[:, None] + columns) & 0xFFFF)
+    return (bits & ~0xFFFF).view(torch.float32).bfloat16()
 
 
 def merged_state_dict(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -162,6 +162,30 @@ class TestLayer:
         torch.testing.assert_close(adapted.base_layer(states), expected)
         assert merged_weight(nn.Linear(6, 5).bfloat16()).dtype == torch.float32
 
+    @pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
+    def test_in_bfloat16_small_updates_survive_on_average(self, kind: type[nn.Module]):
+        torch.manual_seed(0)
+        base = Conv1D(96, 64) if kind is Conv1D else nn.Linear(64, 96)
+        base.bfloat16().requires_grad_(False)
+        down, up = 1e-2 * torch.randn(4, 64), 1e-3 * torch.randn(96, 4)
+        adapted = LoraLinear(base, down, up, 1.0)
+        exact = merged_weight(adapted) - base.weight.float()
+        nearest = merged_weight(adapted).bfloat16().float() - base.weight.float()
+        found = merged_weight(adapted, torch.bfloat16)
+        kept = ((found.float() - base.weight.float()) * exact).sum() / (exact**2).sum()
+        assert found.dtype == torch.bfloat16
+        assert (nearest * exact).sum() / (exact**2).sum() < 0.6
+        assert kept == pytest.approx(1, abs=0.1)
+        assert torch.equal(found, merged_weight(adapted, torch.bfloat16))
+        # Each is one of the two neighbours.
+        away = (found.float() - merged_weight(adapted)).abs()
+        assert (away <= merged_weight(adapted).abs() * 2**-7).all()
+
+    def test_in_bfloat16_no_update_is_no_change(self):
+        adapted = layer(nn.Linear, torch.bfloat16)
+        adapted.lora_B.data.zero_()
+        assert torch.equal(merged_weight(adapted, torch.bfloat16), adapted.base_layer.weight)
+
 
 class TestApart:
     """Adapters taken out of one model and put into another."""
