@@ -66,9 +66,7 @@ def make_requests(
 
 def native_run(model: PreTrainedModel, requests: list[GenerationRequest]) -> Callable[[], Any]:
     """All requests through the native engine, as one batch."""
-    engine = NativeEngine(
-        model, eos_ids=(), pad_id=0, decode=lambda _: "", max_batch_size=len(requests)
-    )
+    engine = NativeEngine(model, eos_ids=(), decode=lambda _: "", max_batch_size=len(requests))
     return lambda: engine.generate(requests)
 
 

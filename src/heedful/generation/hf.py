@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
@@ -19,7 +20,7 @@ from transformers.generation.stopping_criteria import StoppingCriteria, Stopping
 from heedful.core.protocols import Generated, GenerationRequest
 from heedful.core.records import SamplingParameters
 from heedful.generation.inference import inference, token_limits
-from heedful.generation.requests import Decode, Transcript, check_requests
+from heedful.generation.requests import Decode, Transcripts, check_requests
 
 
 class TransformersEngine:
@@ -62,7 +63,8 @@ class TransformersEngine:
     ) -> Generated:
         digest = hashlib.blake2b(f"{request.seed}:{k}".encode(), digest_size=6).digest()
         torch.manual_seed(int.from_bytes(digest, "little"))
-        transcript = Transcript(request, self._eos_ids, self._decode)
+        transcript = Transcripts(1, request.sampling.max_tokens, self._eos_ids, self._decode)
+        transcript.open([0], [request])
         recorder = _Recorder(transcript, request.sampling.temperature == 0, on_progress)
         ids = torch.tensor([request.prompt_ids], device=self._model.device)
         self._model.generate(
@@ -79,7 +81,7 @@ class _Recorder(StoppingCriteria):
     """Reads each token as `generate` draws it, and stops it when the transcript ends."""
 
     def __init__(
-        self, transcript: Transcript, greedy: bool, on_progress: Callable[[int], None] | None
+        self, transcript: Transcripts, greedy: bool, on_progress: Callable[[int], None] | None
     ) -> None:
         self.generated: Generated | None = None
         self._transcript = transcript
@@ -97,7 +99,8 @@ class _Recorder(StoppingCriteria):
             assert scores is not None, "output_scores is set"
             token_id = int(input_ids[0, -1])
             logprob = 0.0 if self._greedy else float(scores[-1][0].log_softmax(-1)[token_id])
-            self.generated = self._transcript.append(token_id, logprob)
+            for _, generated in self._transcript.append(np.array([token_id]), np.array([logprob])):
+                self.generated = generated
             if self._on_progress is not None:
                 self._on_progress(1)
         return torch.full((1,), self.generated is not None, device=input_ids.device)

@@ -7,6 +7,7 @@ in place; the decoder reads the same ones.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -165,10 +166,14 @@ class LanguageModel:
         return NativeEngine(
             self.model,
             eos_ids=self.tokenizer.eos_ids,
-            pad_id=self.tokenizer.pad_id,
             decode=self.formatter.decode_completion,
             max_batch_size=max_batch_size,
         )
+
+    @cached_property
+    def _sampler(self) -> NativeEngine:
+        # Made when first asked for: by then a trainer has put its adapters in.
+        return self.engine()
 
     def sample(
         self,
@@ -195,7 +200,7 @@ class LanguageModel:
             )
             for prompt, key in zip(prompts, _keys(prompts), strict=True)
         ]
-        return self.engine().generate(requests, on_progress)
+        return self._sampler.generate(requests, on_progress)
 
     def complete(
         self,

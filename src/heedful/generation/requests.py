@@ -1,11 +1,13 @@
 """What every engine does with requests besides running a model.
 
-Checks them, and turns sampled ids into text: end tokens, stop strings, finish reasons.
-Decoding goes through the function given; no tokenizer is known here, and no torch.
+Checks them, puts them in order, and turns sampled ids into text: end tokens, stop strings,
+finish reasons. Decoding goes through the function given; no tokenizer is known here, and no torch.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
 
 from heedful.core.errors import DataError, ModelError
 from heedful.core.protocols import Generated, GenerationRequest
@@ -47,6 +49,22 @@ def check_requests(
             )
 
 
+def widest_first(
+    requests: Sequence[GenerationRequest], max_batch_tokens: int | None
+) -> Iterator[list[int]]:
+    """Numbers of requests that may share a cache, by falling room for prompt and completion.
+
+    All of them may, unless the cache is bounded: then those do whose room is the same up to a
+    factor of two, so that a few long requests do not leave all the short ones few rows.
+    """
+    widths = [len(request.prompt_ids) + request.sampling.max_tokens for request in requests]
+    order = sorted(range(len(requests)), key=lambda number: -widths[number])
+    for _, numbers in groupby(
+        order, key=lambda number: max_batch_tokens and widths[number].bit_length()
+    ):
+        yield list(numbers)
+
+
 def plan_batches(
     requests: Sequence[GenerationRequest], max_batch_size: int, max_batch_tokens: int | None
 ) -> Iterator[list[Slot]]:
@@ -76,55 +94,118 @@ def plan_batches(
         yield batch
 
 
-class Transcript:
-    """One completion as it grows, token by token, until it is finished."""
+class Transcripts:
+    """Completions as they grow, one token a row at a time, until each is finished.
 
-    def __init__(
-        self, request: GenerationRequest, eos_ids: Collection[int], decode: Decode
-    ) -> None:
-        self._sampling = request.sampling
-        self._eos_ids = eos_ids
+    A row whose completion has finished is closed: what is drawn for it is ignored, until
+    another completion is opened in its place.
+
+    Args:
+        rows: How many grow at once; all are closed at first.
+        longest: No completion gets more tokens than this.
+        eos_ids: Tokens that end a completion.
+        decode: Token ids to text.
+    """
+
+    def __init__(self, rows: int, longest: int, eos_ids: Collection[int], decode: Decode) -> None:
+        self._eos_ids = np.array(sorted(eos_ids), dtype=np.int64)
         self._decode = decode
-        self._ids: list[int] = []
-        self._logprobs: list[float] = []
-        self._stop_bytes = max((len(stop.encode()) for stop in request.sampling.stop), default=0)
+        self._stop: list[tuple[str, ...]] = [()] * rows
+        self._may_stop = np.zeros(rows, dtype=np.bool_)
+        self._is_open = np.zeros(rows, dtype=np.bool_)
+        self._counts = np.zeros(rows, dtype=np.int64)
+        self._most = np.zeros(rows, dtype=np.int64)
+        self._ids = np.zeros((rows, longest), dtype=np.int64)
+        self._logprobs = np.zeros((rows, longest))
 
-    def append(self, token_id: int, logprob: float) -> Generated | None:
-        """Add a token; the finished completion if this token ends it, None otherwise."""
-        if not math.isfinite(logprob):
+    @property
+    def open_rows(self) -> list[int]:
+        """Rows whose completion is not finished."""
+        rows: list[int] = self._is_open.nonzero()[0].tolist()
+        return rows
+
+    def open(self, rows: Sequence[int], requests: Sequence[GenerationRequest]) -> None:
+        """Begin a completion in each of `rows`."""
+        for row, request in zip(rows, requests, strict=True):
+            self._stop[row] = request.sampling.stop
+            self._may_stop[row] = bool(request.sampling.stop)
+            self._most[row] = request.sampling.max_tokens
+        self._is_open[list(rows)] = True
+        self._counts[list(rows)] = 0
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """The given rows only."""
+        self._stop = [self._stop[row] for row in rows]
+        for name in ("_may_stop", "_is_open", "_counts", "_most", "_ids", "_logprobs"):
+            setattr(self, name, getattr(self, name)[list(rows)])
+
+    def append(
+        self, token_ids: np.ndarray, logprobs: np.ndarray, rows: Sequence[int] | None = None
+    ) -> list[tuple[int, Generated]]:
+        """Add a token to each row, or to each of `rows`; the rows that it finishes.
+
+        Raises:
+            ModelError: A log-probability is not a finite number.
+        """
+        if rows is None:
+            which = self._is_open.nonzero()[0]
+            token_ids, logprobs = token_ids[which], logprobs[which]
+        else:
+            which = np.array(rows, dtype=np.int64)
+        if not np.isfinite(logprobs).all():
             raise ModelError(
                 "the model's logits are not finite numbers",
                 "Its weights have diverged or overflow their dtype: go back to an earlier "
                 "checkpoint, or compute in float32.",
             )
-        self._ids.append(token_id)
-        self._logprobs.append(logprob)
-        if token_id in self._eos_ids:
-            return self._finish("stop", self._decode(self._ids[:-1]))
-        if self._stop_bytes and self._find_stop(self._tail()) is not None:
-            text = self._decode(self._ids)
-            return self._finish("stop", text[: self._find_stop(text)])
-        if len(self._ids) == self._sampling.max_tokens:
-            # A cut inside a multi-byte character leaves a half that is no text.
-            return self._finish("length", self._decode(self._ids).removesuffix(_HALF_CHARACTER))
-        return None
+        counts = self._counts[which]
+        self._ids[which, counts] = token_ids
+        self._logprobs[which, counts] = logprobs
+        self._counts[which] = counts + 1
+        full = counts + 1 == self._most[which]
+        ended = np.isin(token_ids, self._eos_ids)
+        finished = []
+        for place in (full | ended | self._may_stop[which]).nonzero()[0]:
+            row = int(which[place])
+            generated = self._end(row, bool(ended[place]), bool(full[place]))
+            if generated is not None:
+                finished.append((row, generated))
+        return finished
 
-    def _finish(self, finish_reason: FinishReason, text: str) -> Generated:
+    def _end(self, row: int, has_ended: bool, is_full: bool) -> Generated | None:
+        """The completion of `row` if it is finished."""
+        ids: list[int] = self._ids[row, : self._counts[row]].tolist()
+        stop = self._stop[row]
+        reason: FinishReason = "stop"
+        if has_ended:
+            text = self._decode(ids[:-1])
+        elif stop and _find(stop, self._tail(ids, stop)) is not None:
+            text = self._decode(ids)
+            text = text[: _find(stop, text)]
+        elif is_full:
+            reason = "length"
+            # A cut inside a multi-byte character leaves a half that is no text.
+            text = self._decode(ids).removesuffix(_HALF_CHARACTER)
+        else:
+            return None
+        self._is_open[row] = False
         return Generated(
-            token_ids=tuple(self._ids),
-            logprobs=tuple(self._logprobs),
-            finish_reason=finish_reason,
+            token_ids=tuple(ids),
+            logprobs=tuple(self._logprobs[row, : len(ids)].tolist()),
+            finish_reason=reason,
             text=text,
         )
 
-    def _find_stop(self, text: str) -> int | None:
-        starts = (text.find(stop) for stop in self._sampling.stop)
-        return min((start for start in starts if start >= 0), default=None)
-
-    def _tail(self) -> str:
+    def _tail(self, ids: Sequence[int], stop: Sequence[str]) -> str:
         """Text of the last tokens: enough to hold a stop string that the newest completes."""
-        start = len(self._ids) - 1
+        longest = max(len(string.encode()) for string in stop)
+        start = len(ids) - 1
         # Counted in characters too, because special tokens decode to nothing.
-        while start > 0 and len(self._decode(self._ids[start:-1])) <= self._stop_bytes:
-            start = max(0, start - self._stop_bytes - 1)
-        return self._decode(self._ids[start:])
+        while start > 0 and len(self._decode(ids[start:-1])) <= longest:
+            start = max(0, start - longest - 1)
+        return self._decode(ids[start:])
+
+
+def _find(stop: Sequence[str], text: str) -> int | None:
+    starts = (text.find(string) for string in stop)
+    return min((start for start in starts if start >= 0), default=None)

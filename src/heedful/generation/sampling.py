@@ -30,6 +30,19 @@ def row_uniforms(seed: int, completion: int, count: int) -> Float[np.ndarray, " 
     return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 
+def uniforms_of(completions: Sequence[tuple[int, int]], count: int) -> Float[Tensor, "B {count}"]:
+    """`row_uniforms` of several completions, each named by (seed, completion)."""
+    return torch.from_numpy(np.stack([row_uniforms(*name, count) for name in completions]))
+
+
+def to_host(
+    ids: Int[Tensor, " B"], logprobs: Float[Tensor, " B"]
+) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+    """What was drawn, brought from the device in one transfer."""
+    both = torch.stack([ids.double(), logprobs.double()]).cpu().numpy()
+    return both[0].astype(np.int64), both[1]
+
+
 def sample_inverse_cdf(
     logits: Float[Tensor, "B V"],
     uniforms: Float[Tensor, " B"],

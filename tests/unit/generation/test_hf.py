@@ -30,7 +30,7 @@ def requests(*shapes: tuple[int, int], **sampling: Any) -> list[GenerationReques
 
 
 def test_greedy_equals_the_native_engine(any_model: PreTrainedModel, decode: Decode) -> None:
-    native = NativeEngine(any_model, eos_ids={EOS}, pad_id=PAD, decode=decode)
+    native = NativeEngine(any_model, eos_ids={EOS}, decode=decode)
     reference: Engine = TransformersEngine(any_model, eos_ids={EOS}, decode=decode)
     asked = requests((5, 1), (11, 2), (1, 1), temperature=0)
     expected = native.generate(asked)

@@ -13,10 +13,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from fakes.tiny_models import build_model
 from fakes.warping import keep_top_dense
 from heedful.core.errors import ConfigError, DataError, ModelError
 from heedful.core.protocols import Engine, GenerationRequest
 from heedful.core.records import SamplingParameters
+from heedful.generation.hf import TransformersEngine
 from heedful.generation.native import NativeEngine
 
 Decode = Callable[[Sequence[int]], str]
@@ -24,7 +26,7 @@ EOS, PAD, CONTEXT = 0, 1, 96
 
 
 def engine(model: PreTrainedModel, decode: Decode, **options: Any) -> NativeEngine:
-    return NativeEngine(model, eos_ids={EOS}, pad_id=PAD, decode=decode, **options)
+    return NativeEngine(model, eos_ids={EOS}, decode=decode, **options)
 
 
 def requests(*shapes: tuple[int, int], seed: int = 0, **sampling: Any) -> list[GenerationRequest]:
@@ -129,29 +131,32 @@ def test_sampling_parameters_may_differ_within_a_call(
     assert [len(row) for row in together] == [2, 2, 1]
 
 
-def sizes_of(module: torch.nn.Module) -> list[tuple[int, ...]]:
-    """A list that grows by (rows, tokens) at each call of `module`."""
-    sizes: list[tuple[int, ...]] = []
-    module.register_forward_hook(lambda _module, _args, out: sizes.append(tuple(out.shape[:2])))
-    return sizes
-
-
-def test_a_prompt_is_prefilled_once_for_all_its_completions(
-    model: PreTrainedModel, decode: Decode
+def test_what_the_decoder_does_not_know_is_decoded_plainly_and_said_once(
+    model: PreTrainedModel, decode: Decode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    native = engine(model, decode)
-    trunk, head = sizes_of(model.model.embed_tokens), sizes_of(model.lm_head)
-    native.generate(requests((9, 4), (5, 2)))
-    assert trunk[:2] == [(2, 9), (6, 1)]
-    assert head[0][0] == 2
-    assert all(tokens == 1 for _, tokens in trunk[1:])
+    granite = build_model("granite", vocab_size=256, eos_token_id=EOS, pad_token_id=PAD)
+    native = engine(granite, decode)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "GraniteForCausalLM is not among the architectures" in record.getMessage()
+    asked = requests(*RAGGED, temperature=0)
+    reference = TransformersEngine(granite, eos_ids={EOS}, decode=decode)
+    assert native.generate(asked) == reference.generate(asked)
+    engine(model, decode).generate(asked)
+    assert len(caplog.records) == 1
 
 
-def test_finished_rows_leave_the_batch(model: PreTrainedModel, decode: Decode) -> None:
-    native = NativeEngine(model, eos_ids=(), pad_id=PAD, decode=decode)
-    sizes = sizes_of(model.model.embed_tokens)
-    native.generate([requests((4, 1), max_tokens=length)[0] for length in (2, 2, 8, 8)])
-    assert sizes == [(4, 4), (4, 1), *[(2, 1)] * 6]
+def test_a_bound_on_the_cache_changes_no_token(model: PreTrainedModel, decode: Decode) -> None:
+    asked = requests((40, 1), *[(3, 2)] * 6, max_tokens=9)
+    widths: list[int] = []
+    native = NativeEngine(model, eos_ids=(), decode=decode, max_batch_tokens=48)
+    model.model.embed_tokens.register_forward_hook(lambda _m, _a, out: widths.append(len(out)))
+    bounded = native.generate(asked)
+    # One row of 49 columns, then four of 12: one long request does not slow the others.
+    assert widths[:10] == [40, *[1] * 8, 6]
+    assert widths[10:18] == [4] * 8
+    free = NativeEngine(model, eos_ids=(), decode=decode)
+    assert ids_of(bounded) == ids_of(free.generate(asked))
 
 
 def test_text_ends_before_the_end_token_and_stop_strings(
@@ -234,8 +239,6 @@ def test_what_it_cannot_do_is_refused(model: PreTrainedModel, decode: Decode) ->
         engine(T5ForConditionalGeneration(t5), decode)
     with pytest.raises(ConfigError, match="max_batch_size"):
         engine(model, decode, max_batch_size=0)
-    with pytest.raises(ModelError, match="pad id 256"):
-        NativeEngine(model, eos_ids={EOS}, pad_id=256, decode=decode)
 
 
 def test_diverged_weights_are_an_error(model: PreTrainedModel, decode: Decode) -> None:
@@ -251,7 +254,7 @@ def test_a_trained_model_greedy_equals_generate(real_data: Path, decode: Decode)
     if not folder.is_dir():
         pytest.skip(f"no model in {folder}")
     model = AutoModelForCausalLM.from_pretrained(folder)
-    native = NativeEngine(model, eos_ids={2}, pad_id=0, decode=lambda ids: str(list(ids)))
+    native = NativeEngine(model, eos_ids={2}, decode=lambda ids: str(list(ids)))
     asked = requests((5, 1), (12, 2), (1, 1), temperature=0, max_tokens=40)
     for request, row in zip(asked, native.generate(asked), strict=True):
         ids = torch.tensor([request.prompt_ids])

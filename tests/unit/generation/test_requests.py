@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from heedful.core.errors import DataError, HeedfulError, ModelError
 from heedful.core.protocols import Generated, GenerationRequest
 from heedful.core.records import SamplingParameters
-from heedful.generation.requests import Transcript, check_requests, plan_batches
+from heedful.generation.requests import Transcripts, check_requests, plan_batches
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -77,55 +78,84 @@ def test_the_completions_of_a_request_stay_together_where_they_can() -> None:
     assert batches == [[0, 0, 0], [1, 1, 1], [2, 2, 2, 2], [2]]
 
 
-def feed(transcript: Transcript, token_ids: Sequence[int]) -> Generated | None:
+def feed(
+    asked: GenerationRequest, eos_ids: set[int], decode: Decode, token_ids: Sequence[int]
+) -> Generated | None:
+    """What `token_ids`, drawn with log-probabilities 0, -1, -2 and so on, are finished to."""
+    transcripts = Transcripts(1, asked.sampling.max_tokens, eos_ids, decode)
+    transcripts.open([0], [asked])
     for place, token_id in enumerate(token_ids):
-        generated = transcript.append(token_id, -float(place))
-        if generated is not None:
+        for _, generated in transcripts.append(np.array([token_id]), np.array([-float(place)])):
+            assert transcripts.open_rows == []
             return generated
+    assert transcripts.open_rows == [0]
     return None
 
 
+def test_rows_grow_each_on_its_own(decode: Decode) -> None:
+    """Two rows, one of which ends and is opened again while the other grows."""
+    transcripts = Transcripts(3, 4, {0}, decode)
+    transcripts.open([2, 0], [request(max_tokens=4), request(max_tokens=4)])
+    zeros = np.zeros(3)
+    assert transcripts.append(np.array([*b"axb"]), zeros) == []
+    [(row, generated)] = transcripts.append(np.array([0, 0, 99]), zeros)
+    assert (row, generated.text, generated.finish_reason) == (0, "a", "stop")
+    assert transcripts.open_rows == [2]
+    transcripts.open([0], [request(max_tokens=2)])
+    assert transcripts.append(np.array([*b"d"]), np.array([-1.0]), [0]) == []
+    # A closed row may hold anything.
+    finished = transcripts.append(np.array([*b"exf"]), np.array([-2.0, np.nan, 0.0]))
+    assert [(row, found.text, found.logprobs) for row, found in finished] == [
+        (0, "de", (-1.0, -2.0))
+    ]
+    transcripts.keep([2])
+    [(row, generated)] = transcripts.append(np.array([*b"g"]), np.zeros(1))
+    assert (row, generated.text, generated.finish_reason) == (0, "bcfg", "length")
+
+
 def test_the_end_token_ends_a_completion_and_counts(decode: Decode) -> None:
-    generated = feed(Transcript(request(), {0}, decode), b"ab\0c")
+    generated = feed(request(), {0}, decode, b"ab\0c")
     assert generated == Generated(
         token_ids=tuple(b"ab\0"), logprobs=(0.0, -1.0, -2.0), finish_reason="stop", text="ab"
     )
-    generated = feed(Transcript(request(max_tokens=3), {0}, decode), b"ab\0c")
+    generated = feed(request(max_tokens=3), {0}, decode, b"ab\0c")
     assert generated is not None
     assert generated.finish_reason == "stop"
 
 
 def test_max_tokens_ends_a_completion(decode: Decode) -> None:
-    generated = feed(Transcript(request(max_tokens=3), {0}, decode), b"abc")
+    generated = feed(request(max_tokens=3), {0}, decode, b"abc")
     assert generated is not None
     assert (generated.text, generated.finish_reason) == ("abc", "length")
 
 
 def test_a_completion_cut_inside_a_character_loses_the_half(decode: Decode) -> None:
     token_ids = "a🙂".encode()[:4]
-    generated = feed(Transcript(request(max_tokens=4), {0}, decode), token_ids)
+    generated = feed(request(max_tokens=4), {0}, decode, token_ids)
     assert generated is not None
     assert generated.text == "a"
     assert generated.token_ids == tuple(token_ids)
 
 
 def test_a_stop_string_across_tokens_and_characters(decode: Decode) -> None:
-    transcript = Transcript(request(max_tokens=99, stop=("é🙂",)), {0}, decode)
-    generated = feed(transcript, "né éé🙂 more".encode())
+    asked = request(max_tokens=99, stop=("é🙂",))
+    generated = feed(asked, {0}, decode, "né éé🙂 more".encode())
     assert generated is not None
     assert (generated.text, generated.finish_reason) == ("né é", "stop")
     assert bytes(generated.token_ids).decode() == "né éé🙂"
 
 
 def test_the_first_of_several_stop_strings_wins(decode: Decode) -> None:
-    generated = feed(Transcript(request(stop=("cd", "bcd")), {0}, decode), b"abcdef")
+    generated = feed(request(stop=("cd", "bcd")), {0}, decode, b"abcdef")
     assert generated is not None
     assert generated.text == "a"
 
 
 def test_logits_that_are_not_numbers_are_an_error(decode: Decode) -> None:
+    transcripts = Transcripts(1, 8, {0}, decode)
+    transcripts.open([0], [request()])
     with pytest.raises(ModelError, match="not finite"):
-        Transcript(request(), {0}, decode).append(3, float("nan"))
+        transcripts.append(np.array([3]), np.array([np.nan]))
 
 
 PIECES = [b"", b"a", b"b", b"ab", b"\n", b"\n\n", "é".encode(), "🙂".encode(), b"\xf0\x9f", b"\x99",
@@ -146,7 +176,7 @@ def test_stop_strings_are_found_as_soon_as_the_whole_text_has_one(
         return b"".join(PIECES[token_id] for token_id in ids).decode(errors="replace")
 
     asked = request(max_tokens=1000, stop=tuple(stop))
-    generated = feed(Transcript(asked, (), decode), token_ids)
+    generated = feed(asked, set(), decode, token_ids)
     for end in range(1, len(token_ids) + 1):
         text = decode(token_ids[:end])
         if any(s in text for s in stop):
