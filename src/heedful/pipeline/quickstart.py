@@ -119,18 +119,19 @@ class _Stages:
         )
 
     def reward(self) -> Stage:
+        start = "ppo_init" if self.config.ppo.shared_trunk else "sft"
         return self._training(
             "reward",
             "Learn to predict the rankings, and to score demonstrations 0 on average.",
             [
-                self._card("sft"),
+                self._card(start),
                 self.prompts,
                 self.demonstrations,
                 *(self.base / "rankings" / name for name in RANKING_FILES),
             ],
             reward,
             reward=self.config.reward,
-            model=self.config.model.model_copy(update={"name": str(self.base / "sft")}),
+            model=self.config.model.model_copy(update={"name": str(self.base / start)}),
             data=DataSettings(rankings=self.base / "rankings", demonstrations=self.base / "data"),
         )
 

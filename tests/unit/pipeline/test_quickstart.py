@@ -67,6 +67,12 @@ def test_ppo_starts_where_the_paper_starts(model: Path) -> None:
     assert project(found["ppo_init"]).sft.kind == "ppo_init"
 
 
+def test_on_a_shared_trunk_the_reward_model_starts_where_ppo_does(model: Path) -> None:
+    found = stages(model, "model.lora_rank=4", "ppo.shared_trunk=true")
+    assert project(found["reward"]).model.name == project(found["ppo"]).ppo.init
+    assert Path("base/ppo_init/checkpoint/checkpoint.json") in found["reward"].inputs
+
+
 def test_pretraining_text_is_given_to_those_that_train_on_it(model: Path) -> None:
     found = stages(model)
     with_text = [
