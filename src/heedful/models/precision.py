@@ -8,7 +8,7 @@ This is the scheme of the paper (section C: fp16 weights, fp32 master copies) wi
 bfloat16 in fp16's place, which needs no loss scaling.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,9 @@ def compute_in(module: nn.Module, dtype: torch.dtype, *, keep_fp32: tuple[str, .
 class MasterWeights:
     """The trainable weights of a module in fp32, with gradients summed in fp32.
 
+    Each gradient goes into its master's while the backward pass goes on, and is freed: the
+    module's gradients never exist all at once.
+
     Args:
         module: Its parameters, frozen ones too, are rounded to `dtype` in place; parameters
             of modules listed in `keep_fp32` stay float32.
@@ -86,26 +89,20 @@ class MasterWeights:
             name: parameter if parameter.dtype == torch.float32 else exact[name]
             for name, parameter in self._parameters.items()
         }
-
-    def accumulate(self) -> None:
-        """Add the module's gradients to the masters' and clear them; after each backward."""
-        for name, parameter in self._parameters.items():
-            master = self.masters[name]
-            if master is parameter or parameter.grad is None:
-                continue
-            if master.grad is None:
-                master.grad = parameter.grad.float()
-            else:
-                master.grad += parameter.grad
-            parameter.grad = None
+        self._rounded = {
+            name: parameter
+            for name, parameter in self._parameters.items()
+            if parameter is not self.masters[name]
+        }
+        for name, parameter in self._rounded.items():
+            parameter.register_post_accumulate_grad_hook(_collect_in(self.masters[name]))
 
     @torch.no_grad()
     def publish(self) -> None:
         """Round the masters into the module's weights; after each optimiser step."""
-        for name, parameter in self._parameters.items():
-            master = self.masters[name]
-            if master is not parameter:
-                parameter.copy_(master)
+        if self._rounded:
+            exact = [self.masters[name] for name in self._rounded]
+            torch._foreach_copy_(list(self._rounded.values()), exact)  # noqa: SLF001
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -134,3 +131,18 @@ class MasterWeights:
                 exact[pointer] = tensor.float()
             state[name] = exact.get(pointer, tensor)
         return state
+
+
+def _collect_in(master: Tensor) -> Callable[[Tensor], None]:
+    """What adds a parameter's gradient to `master`'s and clears it."""
+
+    def collect(parameter: Tensor) -> None:
+        if parameter.grad is None:
+            return
+        if master.grad is None:
+            master.grad = parameter.grad.float()
+        else:
+            master.grad += parameter.grad
+        parameter.grad = None
+
+    return collect

@@ -89,6 +89,16 @@ class TestTrainable:
         part.step(0.01)
         torch.testing.assert_close(part.module.weight.detach(), before - 0.01)
 
+    def test_a_clipped_step_is_one_of_the_clipped_gradient(self):
+        clipped, small = trainable(max_grad_norm=0.5), trainable(max_grad_norm=1e9)
+        gradient = torch.randn(4, 4)
+        for part, share in ((clipped, 1.0), (small, 0.5 / float(gradient.norm()))):
+            for _ in range(3):
+                part.backward((part.module.weight * gradient * share).sum())
+                part.step(0.01)
+        for name, moved in small.full_state_dict().items():
+            torch.testing.assert_close(clipped.full_state_dict()[name], moved)
+
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_microbatches_add_up(self, dtype: torch.dtype):
         whole, parts = trainable(dtype), trainable(dtype)
