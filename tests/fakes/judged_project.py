@@ -14,7 +14,7 @@ from fakes.labelling_store import DemoProject, demo_batch, demo_project
 from fakes.sent_work import items_of, sent
 from heedful.core.records import Demonstration, new_id
 from heedful.store.batches import ItemSpec
-from heedful.store.label_tables import DemonstrationRow
+from heedful.store.label_tables import label_row
 from heedful.store.projects import set_stage
 from heedful.store.screening_records import grade_demonstration, save_self_assessment
 from heedful.store.survey_records import save_survey
@@ -167,14 +167,7 @@ def _screening(session: Session, judged: JudgedProject) -> None:
             labeller_id=account,
             made_by="person",
         )
-        session.add(
-            DemonstrationRow(
-                id=demonstration.id,
-                submission_id=row.id,
-                prompt_id=demonstration.prompt_id,
-                record=demonstration.model_dump(mode="json"),
-            )
-        )
+        session.add(label_row(demonstration, row.id))
         judged.written.append(demonstration.id)
     session.flush()
     for reviewer, grade in ((judged.demo.reviewer.id, 7), (judged.demo.researcher.id, 5)):

@@ -9,7 +9,7 @@ from fakes.labelling_store import DemoProject, demo_batch, demo_project
 from fakes.sent_work import items_of, sent
 from heedful.core.records import Demonstration, new_id
 from heedful.store.batches import ItemSpec
-from heedful.store.label_tables import DemonstrationRow
+from heedful.store.label_tables import label_row
 from heedful.store.labels import exclude
 from heedful.store.tables import SubmissionRow
 
@@ -71,14 +71,7 @@ def labelled_project(session: Session) -> LabelledProject:
         labeller_id=one,
         made_by="person",
     )
-    session.add(
-        DemonstrationRow(
-            id=record.id,
-            submission_id=made["demonstration"].id,
-            prompt_id=record.prompt_id,
-            record=record.model_dump(mode="json"),
-        )
-    )
+    session.add(label_row(record, made["demonstration"].id))
     session.flush()
     batches = {batch.name: batch.id for batch in (training, again, final, writing)}
     return LabelledProject(demo, batches, {name: row.id for name, row in made.items()})

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from heedful.core.records import Ranking, Rating, RatingFlags, new_id
 from heedful.store.columns import utc_now
-from heedful.store.label_tables import RankingRow, RatingRow, SubmissionRow
+from heedful.store.label_tables import SubmissionRow, label_row
 from heedful.store.work_tables import BatchRow, ItemRow, SlotRow
 
 
@@ -73,14 +73,7 @@ def _add_labels(
         made_by="person",
         batch_id=row.batch_id,
     )
-    session.add(
-        RankingRow(
-            id=ranking.id,
-            submission_id=row.id,
-            prompt_id=ranking.prompt_id,
-            record=ranking.model_dump(mode="json"),
-        )
-    )
+    session.add(label_row(ranking, row.id))
     for completion_id, rank in zip(item.completion_ids, ranks, strict=True):
         rating = Rating(
             id=new_id("rating"),
@@ -91,12 +84,5 @@ def _add_labels(
             labeller_id=row.account_id,
             made_by="person",
         )
-        session.add(
-            RatingRow(
-                id=rating.id,
-                submission_id=row.id,
-                completion_id=completion_id,
-                record=rating.model_dump(mode="json"),
-            )
-        )
+        session.add(label_row(rating, row.id))
     session.flush()

@@ -131,13 +131,11 @@ def export(
             )
             done = _write(session, where.id, out, form, options)
         with found.write() as session:
-            audit.record(
+            audit.record_project(
                 session,
-                account_id=None,
-                action="project.export",
-                object_kind="project",
-                object_id=where.id,
-                project_id=where.id,
+                where.id,
+                "project.export",
+                by=None,
                 detail={"form": form} | dict(done.counts),
             )
     typer.echo(f"{out or where.name}: {done.summary()}", err=True)

@@ -180,13 +180,11 @@ def _project(row: ProjectRow) -> ProjectOut:
 
 
 def _note(session: Any, here: ProjectView, what: str, added: Added) -> None:
-    audit.record(
+    audit.record_project(
         session,
-        account_id=here.viewer.id,
-        action="project.import",
-        object_kind="project",
-        object_id=here.project.id,
-        project_id=here.project.id,
+        here.project.id,
+        "project.import",
+        by=here.viewer.id,
         detail={"through": "api", what: added.new},
     )
 

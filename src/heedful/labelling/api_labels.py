@@ -106,13 +106,11 @@ def export(
     kinds = tuple(dict.fromkeys(kind)) if kind else LABEL_KINDS
     options = ExportOptions(wanted=query.wanted, kinds=kinds)
     with store.write() as session:
-        audit.record(
+        audit.record_project(
             session,
-            account_id=here.viewer.id,
-            action="project.export",
-            object_kind="project",
-            object_id=here.project.id,
-            project_id=here.project.id,
+            here.project.id,
+            "project.export",
+            by=here.viewer.id,
             detail={"form": form, "through": "api"},
         )
 

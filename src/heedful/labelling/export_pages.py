@@ -66,13 +66,11 @@ def download(request: Request, here: Here, store: Store, form: Form) -> Response
         with store.read() as session:
             counts = _write(session, here.project.id, path, chosen, options)
         with store.write() as session:
-            audit.record(
+            audit.record_project(
                 session,
-                account_id=here.viewer.id,
-                action="project.export",
-                object_kind="project",
-                object_id=here.project.id,
-                project_id=here.project.id,
+                here.project.id,
+                "project.export",
+                by=here.viewer.id,
                 detail={"form": chosen} | counts,
             )
     except BaseException:

@@ -151,13 +151,11 @@ def store_import(
             one_labeller=read.one_labeller,
         )
         counts |= add_labels(session, project_id, wanted, by=by)
-    audit.record(
+    audit.record_project(
         session,
-        account_id=by,
-        action="project.import",
-        object_kind="project",
-        object_id=project_id,
-        project_id=project_id,
+        project_id,
+        "project.import",
+        by=by,
         detail={"file": read.name} | {kind: added.new for kind, added in counts.items()},
     )
     left = {} if read.options.labels else {name: len(found) for name, found in labels.items()}

@@ -41,3 +41,25 @@ def record(
             detail=detail or {},
         )
     )
+
+
+def record_project(
+    session: Session,
+    project_id: str,
+    action: str,
+    *,
+    by: str | None,
+    detail: dict[str, Any],
+    now: datetime | None = None,
+) -> None:
+    """Add a line about a project as a whole; see `record`."""
+    record(
+        session,
+        account_id=by,
+        action=action,
+        object_kind="project",
+        object_id=project_id,
+        project_id=project_id,
+        detail=detail,
+        now=now,
+    )

@@ -20,6 +20,7 @@ from heedful.store import audit
 from heedful.store.access import clean_name
 from heedful.store.columns import Purpose, TaskKind, utc_now
 from heedful.store.contents import CHUNK, Added, chunks
+from heedful.store.label_tables import label_row
 from heedful.store.projects import current_instructions
 from heedful.store.tables import (
     AccountRow,
@@ -118,7 +119,7 @@ class _Import:
                         f"{rating.completion_id}",
                         "A rating comes with a ranking by the same labeller; leave it out.",
                     )
-                self._store(rating, submission, completion_id=rating.completion_id)
+                self.session.add(label_row(rating, submission))
             self.session.flush()
         return Added(len(fresh), len(ratings) - len(fresh))
 
@@ -249,7 +250,7 @@ class _Import:
             self.session.flush()
         records_of = [record for _, records in groups for record in records]
         for submission, record in zip(submissions, records_of, strict=True):
-            self._store(record, submission.id, prompt_id=record.prompt_id)
+            self.session.add(label_row(record, submission.id))
         self.session.flush()
 
     def _slot(self, item: ItemRow, n: int, record: MainLabel) -> SlotRow:
@@ -279,11 +280,6 @@ class _Import:
             seconds_spent=record.seconds_spent or 0.0,
             submitted_at=self.now,
         )
-
-    def _store(self, record: MainLabel | Rating, submission_id: str, **ids: str) -> None:
-        content = record.model_dump(mode="json")
-        table = _TABLES[type(record)]
-        self.session.add(table(id=record.id, submission_id=submission_id, record=content, **ids))
 
     def _rankings_of(self, prompt_ids: Iterable[str]) -> dict[tuple[str, str], str]:
         """(completion, labeller) -> submission of the rankings of some prompts."""

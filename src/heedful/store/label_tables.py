@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from heedful.core.records import MadeBy
+from heedful.core.records import Demonstration, MadeBy, Ranking, Rating
 from heedful.store.columns import Base, SubmissionStatus, one_of
 
 WITHDRAWN_ANSWER = {"withdrawn": True}
@@ -93,6 +93,21 @@ class RatingRow(Base):
     submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), index=True)
     completion_id: Mapped[str] = mapped_column(ForeignKey("completions.id"), index=True)
     record: Mapped[dict[str, Any]]
+
+
+def label_row(
+    label: Demonstration | Ranking | Rating, submission_id: str
+) -> DemonstrationRow | RankingRow | RatingRow:
+    """The row that keeps a label of a submission."""
+    about: dict[str, Any] = {
+        "id": label.id,
+        "submission_id": submission_id,
+        "record": label.model_dump(mode="json"),
+    }
+    if isinstance(label, Rating):
+        return RatingRow(**about, completion_id=label.completion_id)
+    table = RankingRow if isinstance(label, Ranking) else DemonstrationRow
+    return table(**about, prompt_id=label.prompt_id)
 
 
 class GradeRow(Base):

@@ -10,7 +10,6 @@ labels (`labelling.answers`, `annotators.team_work`); which answers fit which ta
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -21,17 +20,15 @@ from heedful.store import audit
 from heedful.store.columns import SubmissionStatus, utc_now
 from heedful.store.contents import add_prompts
 from heedful.store.label_checks import Answer, check_answer
+from heedful.store.label_tables import label_row
 from heedful.store.projects import set_stage
 from heedful.store.secret_tokens import token_hash
 from heedful.store.slots import Assignment, acting, assignment, held_slot, spare_slot
 from heedful.store.tables import (
-    DemonstrationRow,
     DraftRow,
     ItemRow,
     MemberRow,
     PresentationRow,
-    RankingRow,
-    RatingRow,
     SlotRow,
     SubmissionRow,
 )
@@ -46,7 +43,7 @@ __all__ = [
     "submit",
 ]
 
-Label = TypeVar("Label", Demonstration, Ranking, Rating)
+Label = Demonstration | Ranking | Rating
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,43 +258,20 @@ def _store(
 def _store_records(session: Session, submission: SubmissionRow, answer: Answer) -> None:
     """The typed rows of an answer; what the records leave open is filled in."""
 
-    def filled(label: Label) -> dict[str, object]:
+    def filled(label: Label) -> Label:
         update: dict[str, object] = {}
         if label.instructions_version is None:
             update["instructions_version"] = submission.instructions_id
         if label.seconds_spent is None and not isinstance(label, Rating):
             update["seconds_spent"] = submission.seconds_spent
-        return label.model_copy(update=update).model_dump(mode="json")
+        return label.model_copy(update=update)
 
     if answer.prompts:
         add_prompts(session, submission.project_id, answer.prompts, author_id=submission.account_id)
-    for demonstration in answer.demonstrations:
-        session.add(
-            DemonstrationRow(
-                id=demonstration.id,
-                submission_id=submission.id,
-                prompt_id=demonstration.prompt_id,
-                record=filled(demonstration),
-            )
-        )
-    if answer.ranking is not None:
-        session.add(
-            RankingRow(
-                id=answer.ranking.id,
-                submission_id=submission.id,
-                prompt_id=answer.ranking.prompt_id,
-                record=filled(answer.ranking),
-            )
-        )
-    for rating in answer.ratings:
-        session.add(
-            RatingRow(
-                id=rating.id,
-                submission_id=submission.id,
-                completion_id=rating.completion_id,
-                record=filled(rating),
-            )
-        )
+    labels: list[Label] = [*answer.demonstrations, *answer.ratings]
+    labels += [] if answer.ranking is None else [answer.ranking]
+    for label in labels:
+        session.add(label_row(filled(label), submission.id))
 
 
 def _replace_slots(

@@ -46,14 +46,6 @@ def change_project(
             changed[field] = {"from": before, "to": value}
             setattr(project, field, value)
     if changed:
-        audit.record(
-            session,
-            account_id=by,
-            action="project.change",
-            object_kind="project",
-            object_id=project_id,
-            project_id=project_id,
-            detail=changed,
-        )
+        audit.record_project(session, project_id, "project.change", by=by, detail=changed)
     session.flush()
     return project

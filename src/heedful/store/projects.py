@@ -63,13 +63,11 @@ def create_project(
     )
     session.add(project)
     session.flush()
-    audit.record(
+    audit.record_project(
         session,
-        account_id=created_by,
-        action="project.create",
-        object_kind="project",
-        object_id=project.id,
-        project_id=project.id,
+        project.id,
+        "project.create",
+        by=created_by,
         detail={"name": name, "simulated": simulated},
         now=now,
     )

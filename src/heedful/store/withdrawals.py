@@ -219,15 +219,8 @@ def remove_theirs(session: Session, theirs: Theirs, *, now: datetime) -> dict[st
     _set(session, AccountRow.id, imported, name="Withdrawn (imported)")
     session.expire_all()
     for project_id, removed in counts.items():
-        audit.record(
-            session,
-            account_id=None,
-            action="project.withdraw",
-            object_kind="project",
-            object_id=project_id,
-            project_id=project_id,
-            detail=dict(removed),
-            now=now,
+        audit.record_project(
+            session, project_id, "project.withdraw", by=None, detail=dict(removed), now=now
         )
     return counts
 

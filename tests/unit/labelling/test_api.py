@@ -1,13 +1,12 @@
 """The JSON API: projects, prompts, completions, its description, and who may use it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fakes.api_site import ApiSite, api_site
+from fakes.api_site import ApiSite
 from fakes.labelling_store import demo_project
 from heedful.core.records import Completion, Prompt
 from heedful.labelling.api import description
@@ -15,17 +14,6 @@ from heedful.labelling.api_scopes import SCOPES
 from heedful.labelling.app import dependencies, page_routes
 
 DOCS = Path(__file__).parents[3] / "docs" / "labelling-api.md"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiSite]:
-    with api_site(tmp_path_factory.mktemp("api")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def headers(site: ApiSite) -> dict[str, str]:
-    return site.token(site.project.demo.researcher.id)
 
 
 def api_routes(site: ApiSite) -> list[Any]:

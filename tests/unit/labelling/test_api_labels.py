@@ -1,21 +1,7 @@
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from fakes.api_site import ApiSite, api_site
+from fakes.api_site import ApiSite
 from heedful.data.sources import load_rankings
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiSite]:
-    with api_site(tmp_path_factory.mktemp("api")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def headers(site: ApiSite) -> dict[str, str]:
-    return site.token(site.project.demo.researcher.id)
 
 
 def test_labels_say_where_they_come_from(site: ApiSite, headers: dict[str, str]) -> None:

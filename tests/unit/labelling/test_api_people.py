@@ -1,24 +1,9 @@
-from collections.abc import Iterator
-
-import pytest
-
-from fakes.api_site import ApiSite, api_site
+from fakes.api_site import ApiSite
 from fakes.labelling_store import demo_batch, demo_project
 from fakes.sent_work import items_of
 from heedful.core.records import new_id
 from heedful.store.columns import utc_now
 from heedful.store.tables import QuestionRow
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiSite]:
-    with api_site(tmp_path_factory.mktemp("api")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def headers(site: ApiSite) -> dict[str, str]:
-    return site.token(site.project.demo.researcher.id)
 
 
 def question(site: ApiSite, project_id: str, batch_id: str, account_id: str) -> str:
