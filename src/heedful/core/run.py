@@ -46,7 +46,7 @@ class Cost(BaseModel):
         scored_tokens: Tokens passed forward only.
         trained_tokens: Tokens passed forward and backward.
         flops: 2 N per token forward, 6 N per token trained (Kaplan et al. 2020), N the
-            parameters in matrix products.
+            parameters in matrix products, those that LoRA freezes too.
         peak_memory_bytes: Largest resident size of the process during the run.
         peak_device_memory_bytes: Most memory of a GPU that tensors took at once; 0 without one.
     """
