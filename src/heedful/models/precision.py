@@ -102,7 +102,7 @@ class MasterWeights:
         """Round the masters into the module's weights; after each optimiser step."""
         if self._rounded:
             exact = [self.masters[name] for name in self._rounded]
-            torch._foreach_copy_(list(self._rounded.values()), exact)  # noqa: SLF001
+            torch._foreach_copy_(list(self._rounded.values()), exact)
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
