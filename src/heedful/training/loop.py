@@ -21,6 +21,7 @@ from heedful.core.errors import HeedfulError, Interrupted, ModelError
 from heedful.core.metrics import MetricLogger
 from heedful.core.run import Cost, RunDirectory
 from heedful.core.settings import ModelSettings, OptimSettings, RunSettings
+from heedful.models.activation_checkpointing import checkpoint_layers
 from heedful.models.adapters import merged_state_dict
 from heedful.models.checkpoint import load_state, save_state
 from heedful.models.memory import keep_freed_memory
@@ -38,6 +39,7 @@ class Trainable:
         dtype: The type that passes compute in.
         settings: Adam's constants and the clipping norm.
         keep_fp32: See `MasterWeights`.
+        activation_checkpointing: See `checkpoint_layers`.
     """
 
     def __init__(
@@ -47,7 +49,10 @@ class Trainable:
         settings: OptimSettings,
         *,
         keep_fp32: tuple[str, ...] = (),
+        activation_checkpointing: bool = False,
     ) -> None:
+        if activation_checkpointing:
+            checkpoint_layers(module)
         self.module: Any = module
         self.weights = MasterWeights(module, dtype, keep_fp32=keep_fp32)
         self._parameters = list(self.weights.masters.values())

@@ -85,13 +85,20 @@ class Models:
                 _require_matching(language, cards[role], f"the {role} model")
         if settings.value_head == "zero":
             networks.value.zero_head()
-        policy = Trainable(language.model, dtype, settings)
+        again = config.model.activation_checkpointing
+        policy = Trainable(language.model, dtype, settings, activation_checkpointing=again)
         masters = policy.weights.state_dict()
         return cls(
             language=language,
             policy=policy,
             ref_policy=networks.ref_policy,
-            value=Trainable(networks.value, dtype, settings, keep_fp32=("head.",)),
+            value=Trainable(
+                networks.value,
+                dtype,
+                settings,
+                keep_fp32=("head.",),
+                activation_checkpointing=again,
+            ),
             scorer=networks.scorer,
             parents={role: card.id for role, card in cards.items()},
             made_by=tuple(sorted({maker for card in cards.values() for maker in card.made_by})),

@@ -65,7 +65,13 @@ class _RewardTraining:
         self.trunk_hash = weights_hash(trunk_of(language.model)) if lora else None
         self.model = self._initial_model(language)
         self.num_parameters = num_matrix_parameters(self.model)
-        self.trainable = Trainable(self.model, dtype, self.settings, keep_fp32=("head.",))
+        self.trainable = Trainable(
+            self.model,
+            dtype,
+            self.settings,
+            keep_fp32=("head.",),
+            activation_checkpointing=config.model.activation_checkpointing,
+        )
         self.num_steps = max(
             1,
             round(self.settings.epochs * len(self.data.train) / self.settings.batch_size),

@@ -103,7 +103,12 @@ class _SFT:
                 alpha=config.model.lora_alpha,
                 seed=config.run.seed,
             )
-        self.policy = Trainable(model, dtype, self.settings)
+        self.policy = Trainable(
+            model,
+            dtype,
+            self.settings,
+            activation_checkpointing=config.model.activation_checkpointing,
+        )
         self.best: dict[str, Any] = {"value": math.inf, "step": 0, "masters": None}
 
     def _read(self) -> Demonstrations:
