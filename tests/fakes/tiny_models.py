@@ -70,9 +70,9 @@ SCALED: dict[str, Callable[..., PretrainedConfig]] = {
 }
 # Relatives of those in CONFIGS, for what reads weights by itself.
 RELATED: dict[str, Callable[..., PretrainedConfig]] = {
-    "mistral": _llama_like(MistralConfig, num_key_value_heads=2),
+    "mistral": _llama_like(MistralConfig, num_key_value_heads=2, sliding_window=None),
     "qwen3": _llama_like(Qwen3Config, num_key_value_heads=2),
-    "gemma": _llama_like(GemmaConfig),
+    "gemma": _llama_like(GemmaConfig, num_key_value_heads=2, head_dim=16),
 }
 
 

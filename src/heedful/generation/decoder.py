@@ -29,7 +29,7 @@ from heedful.generation.static_cache import StaticCache
 from heedful.models.head import vocabulary_logits
 
 # Packing all weights takes as long as is saved in about so many steps (docs/performance.md).
-_PAYS_AFTER = 10
+_PAYS_AFTER = 8
 _PREFILL_TOKENS = 4096  # at once; more are no faster and take more memory
 _PROBE_LENGTHS = (5, 9, 2, 8)
 _PROBE_STEPS = 2

@@ -78,7 +78,8 @@ def read_layout(model: Any) -> Layout | None:
     if config.model_type not in FAMILIES or not _is_known(config):
         return None
     trunk = trunk_of(model)
-    layers = list(trunk.h if config.model_type == "gpt2" else trunk.layers)
+    layers = trunk.h if config.model_type == "gpt2" else trunk.layers
+    layers = list(layers)[: config.num_hidden_layers]
     linear = [
         module
         for layer in layers

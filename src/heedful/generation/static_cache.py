@@ -11,7 +11,7 @@ a batched product needs no gather. Nothing is known here of models or of samplin
 import torch
 from torch import Tensor
 
-BLOCK = 64  # columns
+BLOCK = 32  # columns
 
 
 class StaticCache:
