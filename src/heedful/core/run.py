@@ -283,7 +283,7 @@ def git_revision() -> str | None:
 def package_versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
     versions = {"python": platform.python_version()}
-    for name in ("heedful", "torch", "transformers", "tokenizers", "peft"):
+    for name in ("heedful", "torch", "transformers", "tokenizers"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
