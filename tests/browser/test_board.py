@@ -184,6 +184,28 @@ def test_by_touch_with_the_rank_picker(boards: Boards) -> None:
     assert wait_sent(page, boards, item)["ranks"]["I"] == 5
 
 
+@pytest.mark.parametrize("height", [844, 664])
+def test_the_rank_picker_covers_nothing_that_was_chosen(boards: Boards, height: int) -> None:
+    """844 is a phone's whole screen, 664 what its browser leaves of that."""
+    page = boards.open(boards.new_item(), **{**PHONE, "viewport": {"width": 390, "height": height}})
+    rate_all(page)
+
+    def bottom(what: str) -> float:
+        box = page.locator(what).bounding_box()
+        return float(box["y"] + box["height"])
+
+    def panel() -> float:
+        return float(page.locator("#panel").bounding_box()["y"])
+
+    if height == 844:
+        assert bottom("[data-rank='9']") <= panel()
+    for place, letter in enumerate(reversed(LETTERS)):
+        page.tap(f"[data-key=card-{letter}]")
+        assert bottom(f"[data-key=card-{letter}]") <= panel(), letter
+        page.tap(f"[data-key=pick-{9 - place}]")
+        assert bottom(f"[data-key=card-{letter}]") <= panel(), letter
+
+
 def test_scrolling_by_touch_moves_no_card(boards: Boards) -> None:
     page = boards.open(boards.new_item(), **PHONE)
     page.tap("[data-key=step-rank]")
