@@ -40,7 +40,7 @@ _NOT_SURE: Final = """\
 ## When you are not sure
 
 - Unclear prompt, or a field you cannot judge (a language, a science): pass it on and say why.
-- A question about the task: ask the researchers with **Ask a question**; your work is kept.
+- A question about the task: choose **Ask the researchers**; your work stays as it is.
 - Upsetting content: you need not go on. You can pass the item on, and you can ask in your
   settings not to be given such items.
 """

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 
 from heedful.core.records import MadeBy
-from heedful.data.pseudonyms import KEY_VARIABLE, Key, read_key
+from heedful.data.pseudonyms import SALT_VARIABLE, Key, read_key
 from heedful.labelling.exports import (
     LABEL_KINDS,
     ExportOptions,
@@ -127,7 +127,7 @@ def _wanted(form: FormReader, purposes: tuple[Purpose, ...], batch_ids: list[str
 
 
 def _key() -> Key | None:
-    return read_key(KEY_VARIABLE)
+    return read_key(SALT_VARIABLE)
 
 
 def _page(request: Request, here: ProjectView, store: Store, form: FormReader | None) -> Response:

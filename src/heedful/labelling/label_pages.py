@@ -1,10 +1,11 @@
 """Pages of one item with all its labels side by side, and of one submission.
 
 For researchers, who may know who labelled and which checkpoint wrote what. Whether a label
-counts is decided here with a reason; nothing is ever deleted.
+counts is decided here with a reason; nothing is deleted here.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -19,9 +20,10 @@ from heedful.labelling.object_guards import (
     item_access,
     submission_access,
 )
+from heedful.labelling.rating_flags import marked
 from heedful.labelling.rendering import page, redirect
 from heedful.store.contents import completions_by_id, prompts_by_id
-from heedful.store.item_labels import label_of, labels_of
+from heedful.store.item_labels import SentLabel, label_of, labels_of
 from heedful.store.labels import exclude, include_again
 from heedful.store.tables import (
     AccountRow,
@@ -65,6 +67,7 @@ def item(request: Request, at: AtItem, store: Store) -> Response:
         batch=at.batch,
         item=at.item,
         labels=labels,
+        marks=_marks(labels),
         skips=skips,
         questions=questions,
         adjudications=adjudications,
@@ -93,6 +96,7 @@ def submission(request: Request, at: AtLabel, store: Store) -> Response:
         shown=shown,
         instructions=instructions,
         excluded_by=excluded_by,
+        marks=_marks([label]),
         sent_json=json.dumps(at.submission.answer, indent=2, ensure_ascii=False),
         **context,
     )
@@ -130,6 +134,16 @@ def _judge(
                 told += " Somebody else is asked for a new one"
                 told += "." if at.batch.state == "open" else ", once the batch is open."
     return redirect(request, path, message=told)
+
+
+def _marks(labels: Sequence[SentLabel]) -> dict[str, dict[str, list[str]]]:
+    """Completion id to what was marked of it, and by whom."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for label in labels:
+        for completion_id, rating in label.ratings.items():
+            for words in marked(rating):
+                found.setdefault(completion_id, {}).setdefault(words, []).append(label.account.name)
+    return found
 
 
 def _contents(session: Session, item: ItemRow) -> dict[str, Any]:

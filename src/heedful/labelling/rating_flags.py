@@ -8,7 +8,7 @@ and the constraint where the prompt states one. Unset they are recorded as None,
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from heedful.core.records import RatingFlags
+from heedful.core.records import Rating, RatingFlags
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +89,12 @@ def record_flags(marked: Mapping[str, bool]) -> RatingFlags:
             for flag in FLAGS
         }
     )
+
+
+def marked(rating: Rating) -> list[str]:
+    """What was marked, in words; of questions that may not apply, also a no."""
+    values = rating.flags.model_dump()
+    said = [flag.label for flag in FLAGS if values[flag.name] is True]
+    return said + [
+        f"{flag.label}: no" for flag in FLAGS if flag.three_state and values[flag.name] is False
+    ]

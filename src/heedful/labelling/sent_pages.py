@@ -20,7 +20,7 @@ from heedful.labelling.object_guards import (
     instructions_access,
     own_item,
 )
-from heedful.labelling.rating_flags import FLAGS
+from heedful.labelling.rating_flags import marked
 from heedful.labelling.rendering import page
 from heedful.store.questions import list_for_account, mark_seen
 from heedful.store.slots import assignment
@@ -152,22 +152,11 @@ def _made(session: Session, view: ItemView, submission: SubmissionRow) -> dict[s
                 **card,
                 "rank": rank_of.get(card["letter"]),
                 "quality": rating.quality if rating else None,
-                "marked": _marked(rating),
+                "marked": marked(rating) if rating else [],
             }
         )
     outputs.sort(key=lambda one: (one["rank"] or 99, one["letter"]))
     return {"written": written, "outputs": outputs, "ranking": by_letter}
-
-
-def _marked(rating: Rating | None) -> list[str]:
-    """What was marked, in words; of questions that may not apply, also a no."""
-    if rating is None:
-        return []
-    values = rating.flags.model_dump()
-    said = [flag.label for flag in FLAGS if values[flag.name] is True]
-    return said + [
-        f"{flag.label}: no" for flag in FLAGS if flag.three_state and values[flag.name] is False
-    ]
 
 
 @router.get("/work/questions")

@@ -95,8 +95,8 @@ def test_what_cannot_be_is_explained(pages: Pages, form: dict[str, str], words: 
 
 def test_pseudonyms_need_a_key(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     form = {"form": "stream", "pseudonyms": "yes", **ALL}
-    assert "With a key in HEEDFUL_KEY" in pages.get("researcher", base(pages)).text
-    monkeypatch.setenv("HEEDFUL_KEY", "a key of more than sixteen bytes")
+    assert "With a secret in HEEDFUL_SALT" in pages.get("researcher", base(pages)).text
+    monkeypatch.setenv("HEEDFUL_SALT", "a key of more than sixteen bytes")
     assert "Pseudonyms for labellers" in pages.get("researcher", base(pages)).text
     text = pages.form("researcher", base(pages), **form).text
     assert pages.id_of("ana") not in text

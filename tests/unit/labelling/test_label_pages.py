@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from fakes.labeller_pages import Pages, labeller_pages
 from heedful.store.columns import utc_now
-from heedful.store.tables import ItemRow, SkipRow, SlotRow, SubmissionRow
+from heedful.store.tables import ItemRow, RatingRow, SkipRow, SlotRow, SubmissionRow
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,18 @@ def test_rankings_stand_side_by_side(pages: Pages) -> None:
     for words in ("Ana Demo", "Bo Demo", "Cleo Demo", "model-4", "cannot judge", "All are bad"):
         assert words in text
     assert "Too &lt;b&gt;hard" in text
+
+
+def test_marks_are_in_the_words_that_labellers_read(pages: Pages) -> None:
+    sent = submission(pages, "bo", "First rankings")
+    with pages.database.write() as session:
+        row = session.scalars(select(RatingRow).where(RatingRow.submission_id == sent.id)).all()[0]
+        row.record = {**row.record, "flags": {"satisfies_constraint": False}}
+    words = "Satisfies the stated constraint: no"
+    assert words in pages.get("researcher", f"/submissions/{sent.id}").text
+    assert f'{words}: <span class="muted">Bo Demo' in (
+        pages.get("researcher", f"/items/{sent.item_id}").text
+    )
 
 
 def test_demonstrations_and_questions_are_shown(pages: Pages) -> None:
