@@ -37,6 +37,7 @@ def checkpoint_layers(model: nn.Module) -> None:
 
 def _forward(layer: nn.Module, *inputs: Any, **options: Any) -> Any:
     forward = type(layer).forward
-    if not torch.is_grad_enabled():
+    # A cache must not be written twice.
+    if not torch.is_grad_enabled() or options.get("past_key_values") is not None:
         return forward(layer, *inputs, **options)
     return checkpoint(forward, layer, *inputs, use_reentrant=False, **options)

@@ -11,7 +11,6 @@ from heedful.models.adapters import add_lora
 from heedful.models.loading import set_dropout
 from heedful.models.policy import hidden_states
 
-
 Tensors = list[torch.Tensor | None]
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fakes.interrupting_display import InterruptingDisplay
+from fakes.tiny_models import build_model
 from heedful.core.errors import CheckpointError, Interrupted, ModelError
 from heedful.core.metrics import read_metrics
 from heedful.core.run import RunDirectory, read_card
@@ -110,6 +111,18 @@ class TestTrainable:
         for name, master in whole.state_dict()["masters"].items():
             other = parts.state_dict()["masters"][name]
             torch.testing.assert_close(master, other, rtol=0, atol=1e-5)
+
+    def test_layers_computed_again_train_alike(self):
+        states = []
+        for again in (False, True):
+            part = Trainable(
+                build_model(), torch.bfloat16, OptimSettings(), activation_checkpointing=again
+            )
+            logits = part.module(input_ids=torch.arange(3, 9)[None]).logits
+            part.backward(logits.float().square().mean())
+            part.step(0.01)
+            states.append(part.full_state_dict())
+        assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
 
     def test_divergence_is_refused_before_it_reaches_the_weights(self):
         part = trainable()
