@@ -87,6 +87,7 @@ METRICS: dict[str, Metric] = {
         "Mean absolute difference of the decoder's and the trainer's log-probabilities",
         "lower",
     ),
+    "policy/sampling_gap_max": Metric("nats", "The largest of those differences", "lower"),
     "ptx/loss": Metric("nats/token", "Pretraining loss inside PPO-ptx, before ptx_coef", "lower"),
     "value/loss": Metric("", "Clipped value loss", "lower"),
     "value/clipfrac": Metric("share", "Tokens whose value update was clipped"),
@@ -94,7 +95,7 @@ METRICS: dict[str, Metric] = {
     "value/grad_norm": Metric("", "Value gradient norm before clipping"),
     # PPO: where the time goes
     "time/rollout": Metric("s", "Sampling completions"),
-    "time/scoring": Metric("s", "Old, reference and value passes and the reward"),
+    "time/scoring": Metric("s", "Reference pass, reward, and what else is read before an update"),
     "time/update": Metric("s", "Policy and value updates"),
     # PPO: the fixed held-out prompts
     "validation/kl": Metric("nats", "KL to the reference on the fixed held-out prompts"),

@@ -152,9 +152,6 @@ class SFTSettings(OptimSettings):
         description="Residual dropout (the paper: 0.2); none where left out, refused where the "
         "architecture has no such layers.",
     )
-    packing: bool = Field(
-        True, description="Several examples in a row of tokens, none seeing another."
-    )
     pretraining_share: float = Field(
         0.0,
         ge=0,

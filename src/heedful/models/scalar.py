@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from heedful.models.policy import completion_positions
+from heedful.models.token_batch import TokenBatch, token_states
 
 
 class ScalarModel(nn.Module):
@@ -42,28 +42,15 @@ class ScalarModel(nn.Module):
         self.head.weight.zero_()
         self.offset.zero_()
 
-    def _scalars(self, states: Tensor) -> Tensor:
+    def scores(self, batch: TokenBatch) -> Float[Tensor, " B"]:
+        """The number at the last token of each pair (the end token)."""
+        return self._scalars(batch, batch.last)
+
+    def values(self, batch: TokenBatch) -> Float[Tensor, " M"]:
+        """The number before each completion token was drawn, pair after pair."""
+        return self._scalars(batch, batch.before)
+
+    def _scalars(self, batch: TokenBatch, places: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        states = token_states(self.trunk, batch).index_select(0, places)
         numbers: Tensor = self.head(states.float())[..., 0] - self.offset
         return numbers
-
-    def scores(
-        self, input_ids: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]
-    ) -> Float[Tensor, " B"]:
-        """The number at the last token of each right-padded row (the end token)."""
-        states = self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state
-        rows = torch.arange(len(lengths), device=lengths.device)
-        return self._scalars(states[rows, lengths - 1])
-
-    def values(
-        self,
-        input_ids: Int[Tensor, "B T"],
-        prompt_lengths: Int[Tensor, " B"],
-        completion_lengths: Int[Tensor, " B"],
-        num_columns: int | None = None,
-    ) -> Float[Tensor, "B C"]:
-        """The number before each completion token was drawn; padding holds zeros."""
-        columns = int(completion_lengths.max()) if num_columns is None else num_columns
-        positions, mask = completion_positions(prompt_lengths, completion_lengths, columns)
-        states = self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state
-        before = (positions - 1)[..., None].expand(-1, -1, states.shape[-1])
-        return self._scalars(states.gather(1, before)) * mask

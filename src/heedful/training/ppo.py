@@ -6,8 +6,8 @@ minibatches. With `ptx_coef` > 0 every policy update also carries the gradient o
 pretraining loss, accumulated into the same optimiser step.
 
 Reference and reward model are frozen; policy and value model are separate networks, the
-value model begun from the reward model. What is written where is in `ppo_rollout`
-(sampling and scoring) and `ppo_models` (the networks); this module is the algorithm.
+value model begun from the reward model. The networks are in `ppo_models`, sampling and scoring in
+`ppo_rollout`, learning in `ppo_update`; this module is a run of them.
 """
 
 import time
@@ -18,24 +18,17 @@ from heedful.core.errors import ConfigError
 from heedful.core.records import Checkpoint
 from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
-from heedful.losses.masked import Metrics
-from heedful.losses.ppo import adapt_kl_coef, explained_variance, policy_loss, value_loss
+from heedful.losses.ppo import adapt_kl_coef
 from heedful.models.checkpoint import save_policy
-from heedful.models.policy import completion_logprobs
-from heedful.training.batches import (
-    TokenPair,
-    epoch_order,
-    pad_rows,
-    stream_slice,
-    token_budget_groups,
-)
+from heedful.models.loading import trunk_of
+from heedful.training.batches import Batcher, TokenPair, stream_slice
 from heedful.training.display import Display, shown
 from heedful.training.examples import read_pretraining, read_prompts, record_inputs
-from heedful.training.language import accumulate_language_loss
-from heedful.training.loop import Loop, StepMetrics, add_metrics, warmup_rate
+from heedful.training.loop import Loop, StepMetrics
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
-from heedful.training.ppo_rollout import Experience, collect
+from heedful.training.ppo_rollout import collect
+from heedful.training.ppo_update import Updates
 
 
 def train(config: Project, display: Display) -> Checkpoint:
@@ -57,6 +50,16 @@ class _PPO:
         self.models = Models.open(config)
         self.directory.card.parents = self.models.parents
         self.directory.card.simulated = "simulated" in self.models.made_by
+        self.batcher = Batcher(
+            trunk_of(self.models.policy.module),
+            trunk_of(self.models.ref_policy),
+            self.models.value.module.trunk,
+            pad_id=self.models.pad_id,
+            device=self.models.device,
+            max_tokens=config.model.microbatch_tokens,
+        )
+        if self.batcher.note is not None:
+            display.say(self.batcher.note)
         record_inputs(run, config.data, "prompts")
         by_split = read_prompts(
             config.data, self.models.language.formatter, config.run.seed, display.say
@@ -70,7 +73,9 @@ class _PPO:
                     "Raise data.validation_share, or set ppo.evaluate_every = 0.",
                 )
             chosen = by_split["validation"][: self.settings.evaluation_prompts]
-            self.held_out = HeldOut(chosen, self.models, config, run.path / "samples.jsonl")
+            self.held_out = HeldOut(
+                chosen, self.models, self.batcher, config, run.path / "samples.jsonl"
+            )
         self._require_room()
         self.pretraining: list[TokenPair] = []
         if self.settings.ptx_coef:
@@ -82,6 +87,13 @@ class _PPO:
                 limit=self.settings.num_ptx * self.settings.num_optimiser_steps,
                 seed=config.run.seed,
             )
+        self.updates = Updates(
+            models=self.models,
+            batcher=self.batcher,
+            config=config,
+            directory=self.directory,
+            pretraining=self.pretraining,
+        )
         self.kl_coef = self.settings.kl_coef
 
     def _require_room(self) -> None:
@@ -128,16 +140,11 @@ class _PPO:
             self.config.run.seed,
         )
         prompts = [self.prompts[index] for index in chosen]
-        experience, metrics = collect(
-            self.models, prompts, self.config, iteration, self.kl_coef, self.directory.card.cost
-        )
-        update_started = time.monotonic()
-        metrics |= self._update(experience, iteration)
-        now = time.monotonic()
-        metrics["time/update"] = now - update_started
+        rollout = collect(self.models, self.batcher, prompts, self.config, iteration)
+        metrics = self.updates.learn(rollout, iteration, self.kl_coef)
         metrics["objective/kl_coef"] = self.kl_coef
-        tokens = sum(len(pair) for pair in experience.pairs)
-        metrics["progress/tokens_per_second"] = tokens / (now - started)
+        tokens = sum(len(pair) for pair in rollout.pairs)
+        metrics["progress/tokens_per_second"] = tokens / (time.monotonic() - started)
         metrics["progress/epoch"] = (
             (iteration + 1) * settings.rollout_batch_size / len(self.prompts)
         )
@@ -150,117 +157,6 @@ class _PPO:
                 num_episodes=settings.rollout_batch_size,
             )
         return metrics
-
-    def _update(self, experience: Experience, iteration: int) -> StepMetrics:
-        """Inner epochs over shuffled minibatches; metrics are means over the minibatches."""
-        settings = self.settings
-        totals: StepMetrics = {}
-        num_updates = 0
-        for epoch in range(settings.inner_epochs):
-            order = epoch_order(
-                len(experience.pairs), self.config.run.seed + 1, iteration * 1000 + epoch
-            )
-            for start in range(0, len(order), settings.minibatch_size):
-                minibatch = order[start : start + settings.minibatch_size]
-                found = self._minibatch(experience, minibatch, iteration, num_updates)
-                for name, value in found.items():
-                    totals[name] = totals.get(name, 0.0) + value
-                num_updates += 1
-        metrics = {name: value / num_updates for name, value in totals.items()}
-        metrics["value/explained_variance"] = float(
-            explained_variance(experience.values, experience.returns, experience.mask)
-        )
-        return metrics
-
-    def _minibatch(
-        self, experience: Experience, minibatch: list[int], iteration: int, update: int
-    ) -> StepMetrics:
-        """One optimiser step of policy and value: clipped losses, ptx, clipping, EMA."""
-        settings, models = self.settings, self.models
-        metrics: StepMetrics = {}
-        pairs = [experience.pairs[index] for index in minibatch]
-        denominator = sum(len(pair.completion_ids) for pair in pairs)
-        groups = token_budget_groups(
-            [len(pair) for pair in pairs], self.config.model.microbatch_tokens
-        )
-        for group in groups:
-            part = experience.select([minibatch[index] for index in group])
-            add_metrics(metrics, self._add_gradients(part, denominator))
-        cost = self.directory.card.cost
-        num_tokens = sum(len(pair) for pair in pairs)
-        cost.add_tokens(models.num_policy_parameters, trained=num_tokens)
-        cost.add_tokens(models.num_value_parameters, trained=num_tokens)
-        if settings.ptx_coef:
-            metrics["ptx/loss"] = self._add_pretraining_gradient(iteration, update)
-        rates = [
-            warmup_rate(
-                iteration,
-                settings.num_iterations,
-                peak=peak,
-                warmup_share=settings.warmup_share,
-            )
-            for peak in (settings.learning_rate, settings.value_learning_rate)
-        ]
-        metrics["policy/learning_rate"] = rates[0]
-        metrics["policy/grad_norm"] = models.policy.step(rates[0])
-        metrics["value/grad_norm"] = models.value.step(rates[1])
-        models.update_ema()
-        return metrics
-
-    def _add_gradients(self, part: Experience, denominator: int) -> Metrics:
-        """A microbatch's share of the clipped losses of policy and value."""
-        settings, models = self.settings, self.models
-        rows = pad_rows(part.pairs, models.pad_id, models.device)
-        lengths = (rows.prompt_lengths, rows.completion_lengths)
-        columns = part.mask.shape[1]
-        new = completion_logprobs(
-            models.policy.module,
-            rows.input_ids,
-            *lengths,
-            num_columns=columns,
-            temperature=settings.temperature,
-        )
-        loss, of_policy = policy_loss(
-            new.logprobs,
-            part.logprobs,
-            part.advantages,
-            part.mask,
-            clip_range=settings.clip_range,
-            denominator=denominator,
-        )
-        models.policy.backward(loss)
-        loss, of_value = value_loss(
-            models.value.module.values(rows.input_ids, *lengths, columns),
-            part.values,
-            part.returns,
-            part.mask,
-            clip_range=settings.value_clip_range,
-            denominator=denominator,
-        )
-        models.value.backward(loss)
-        return of_policy | of_value
-
-    def _add_pretraining_gradient(self, iteration: int, update: int) -> float:
-        """The ptx term: ptx_coef times the mean loss over pretraining tokens."""
-        settings = self.settings
-        count = settings.num_ptx
-        updates_per_iteration = (
-            settings.inner_epochs * settings.rollout_batch_size // settings.minibatch_size
-        )
-        position = (iteration * updates_per_iteration + update) * count
-        chosen = stream_slice(len(self.pretraining), position, count, self.config.run.seed + 2)
-        pairs = [self.pretraining[index] for index in chosen]
-        self.directory.card.cost.add_tokens(
-            self.models.num_policy_parameters, trained=sum(len(pair) for pair in pairs)
-        )
-        return accumulate_language_loss(
-            self.models.policy,
-            pairs,
-            weight=settings.ptx_coef,
-            max_tokens=self.config.model.microbatch_tokens,
-            pad_id=self.models.pad_id,
-            device=self.models.device,
-        )
 
     def _evaluates(self, iteration: int) -> bool:
         every = self.settings.evaluate_every

@@ -14,9 +14,8 @@ from heedful.core.protocols import Generated
 from heedful.core.records import Prompt
 from heedful.core.run import Cost, read_jsonl
 from heedful.core.settings import Project
-from heedful.losses.ppo import kl_estimates
 from heedful.models.policy import completion_logprobs
-from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
+from heedful.training.batches import Batcher, TokenPair
 from heedful.training.loop import StepMetrics
 from heedful.training.ppo_models import Models
 
@@ -25,10 +24,16 @@ class HeldOut:
     """Fixed held-out prompts with fixed noise, so that two evaluations can be compared."""
 
     def __init__(
-        self, prompts: Sequence[Prompt], models: Models, config: Project, samples_path: Path
+        self,
+        prompts: Sequence[Prompt],
+        models: Models,
+        batcher: Batcher,
+        config: Project,
+        samples_path: Path,
     ) -> None:
         self.prompts = list(prompts)
         self._models = models
+        self._batcher = batcher
         self._config = config
         self._samples_path = samples_path
 
@@ -72,15 +77,11 @@ class HeldOut:
     @torch.no_grad()
     def _kl(self, pairs: Sequence[TokenPair]) -> float:
         """Summed k1 over all pairs, in nats."""
-        models, total = self._models, 0.0
-        budget = self._config.model.microbatch_tokens
-        for group in token_budget_groups([len(pair) for pair in pairs], budget):
-            rows = pad_rows([pairs[index] for index in group], models.pad_id, models.device)
-            lengths = (rows.prompt_lengths, rows.completion_lengths)
-            temperature = self._config.ppo.temperature
+        models, temperature, total = self._models, self._config.ppo.temperature, 0.0
+        for _, batch in self._batcher.batches(pairs):
             ours, theirs = (
-                completion_logprobs(model, rows.input_ids, *lengths, temperature=temperature)
+                completion_logprobs(model, batch, temperature=temperature).logprobs
                 for model in (models.policy.module, models.ref_policy)
             )
-            total += float(kl_estimates(ours.logprobs, theirs.logprobs, ours.mask).k1.sum())
+            total += float((ours - theirs).sum())
         return total

@@ -132,11 +132,11 @@ class Models:
             return self.scorer.score_pairs(pairs)
         return self.scorer.score(prompts, [found.text for found in generated])
 
-    def count_sampled(self, cost: Cost, pairs: Sequence[TokenPair]) -> None:
-        """Count sampling `pairs`, scoring them, and a pass of policy and reference."""
+    def count_sampled(self, cost: Cost, pairs: Sequence[TokenPair], *, passes: int = 2) -> None:
+        """Count sampling `pairs`, scoring them, and `passes`: of the reference, of the policy."""
         num_tokens = sum(len(pair) for pair in pairs)
         generated = sum(len(pair.completion_ids) for pair in pairs)
-        cost.add_tokens(self.num_policy_parameters, generated=generated, scored=2 * num_tokens)
+        cost.add_tokens(self.num_policy_parameters, generated=generated, scored=passes * num_tokens)
         if isinstance(self.scorer, RewardModel):
             cost.add_tokens(self.scorer.num_parameters, scored=num_tokens)
 

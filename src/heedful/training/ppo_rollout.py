@@ -1,14 +1,13 @@
-"""Sampling and scoring: from prompts to the experience that PPO learns from.
+"""Sampling and scoring: from prompts to the rewards that PPO learns from.
 
-The old log-probabilities are recomputed by the trainer, so that the first minibatch's
-ratio is 1 but for the rounding that padding makes; those that the decoder recorded are kept to
-measure the gap.
+The old log-probabilities are the trainer's own, so that the first minibatch's ratio is 1; those
+that the decoder recorded are kept to measure the gap. What is learnt from the rewards is
+`ppo_update`'s.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,151 +21,180 @@ from heedful.core.statistics import pearson
 from heedful.losses.masked import masked_mean, masked_whiten
 from heedful.losses.ppo import generalised_advantages, kl_estimates, place_rewards, score_penalty
 from heedful.models.policy import completion_logprobs
-from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
+from heedful.models.token_batch import TokenBatch
+from heedful.training.batches import Batcher, TokenPair
 from heedful.training.loop import StepMetrics
 from heedful.training.ppo_models import Models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
-    """A scored rollout batch; tensors are padded to the longest completion.
+class Rollout:
+    """Sampled completions, scored; tensors of [B, C] are padded to the longest with zeros.
 
     Attributes:
-        logprobs: Of the policy that sampled, recomputed by the trainer.
-        advantages: Whitened where `ppo.whiten_advantages` says so.
+        scores: The scorer's, before `ppo.missing_eos`.
+        ended: Whether a completion ended by itself.
+        sampling_seconds: Time it took.
+        scoring_seconds: Of scores and reference pass.
     """
 
     pairs: list[TokenPair]
+    generated: list[Generated]
+    scores: Float[Tensor, " B"]
+    ended: Bool[Tensor, " B"]
+    ref_logprobs: Float[Tensor, "B C"]
+    mask: Bool[Tensor, "B C"]
+    sampling_seconds: float
+    scoring_seconds: float
+
+    def empty(self) -> Float[Tensor, "B C"]:
+        """Zeros, for numbers of each completion token."""
+        return torch.zeros_like(self.ref_logprobs)
+
+    def flat(self, numbers: Float[Tensor, "B C"], rows: Sequence[int]) -> Float[Tensor, " M"]:
+        """Those of the completions `rows`, one after the other, as a `TokenBatch` has them."""
+        index = torch.tensor(rows, device=numbers.device)
+        return numbers[index][self.mask[index]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """What the policies' and values' numbers make of a rollout, [B, C].
+
+    Attributes:
+        logprobs: Of the policy that sampled, by the trainer.
+        advantages: Whitened where `ppo.whiten_advantages` says so.
+    """
+
     logprobs: Float[Tensor, "B C"]
     values: Float[Tensor, "B C"]
     advantages: Float[Tensor, "B C"]
     returns: Float[Tensor, "B C"]
-    mask: Bool[Tensor, "B C"]
-
-    def select(self, indices: Sequence[int]) -> "Experience":
-        """The rows of a microbatch, cut to its own longest completion."""
-        pairs = [self.pairs[index] for index in indices]
-        width = max(len(pair.completion_ids) for pair in pairs)
-        rows = torch.tensor(indices, device=self.mask.device)
-
-        def cut(tensor: Tensor) -> Tensor:
-            return tensor[rows, :width]
-
-        return Experience(
-            pairs=pairs,
-            logprobs=cut(self.logprobs),
-            values=cut(self.values),
-            advantages=cut(self.advantages),
-            returns=cut(self.returns),
-            mask=cut(self.mask),
-        )
 
 
+def place(
+    into: Float[Tensor, "B C"], rows: Sequence[int], batch: TokenBatch, flat: Float[Tensor, " M"]
+) -> None:
+    """Write a batch's numbers into the rows it holds."""
+    into[rows, : batch.mask.shape[1]] = batch.unflatten(flat)
+
+
+@torch.no_grad()
 def collect(
     models: Models,
+    batcher: Batcher,
     prompts: Sequence[Prompt],
     config: Project,
     iteration: int,
-    kl_coef: float,
-    cost: Cost,
-) -> tuple[Experience, StepMetrics]:
-    """Sample one completion per prompt, score it, and estimate advantages.
+) -> Rollout:
+    """Sample one completion per prompt, score it, and pass it through the reference.
 
     Args:
         models: All networks; none is changed.
+        batcher: Of policy, reference and value model.
         prompts: One per episode; a prompt may occur twice.
         iteration: Decides the noise, together with the run's seed.
-        kl_coef: The coefficient in force.
-        cost: Counts the tokens of every pass.
     """
-    settings = config.ppo
     started = time.monotonic()
     models.policy.module.eval()
     pairs, generated = models.sample(
         prompts,
-        temperature=settings.temperature,
+        temperature=config.ppo.temperature,
         seed=config.run.seed * 1_000_003 + iteration,
     )
-    sampled_at = time.monotonic()
-    columns = max(len(pair.completion_ids) for pair in pairs)
-    old, ref, values, entropy, mask = _passes(models, pairs, columns, config)
+    sampled = time.monotonic()
+    lengths = torch.tensor([len(pair.completion_ids) for pair in pairs], device=models.device)
+    mask = torch.arange(int(lengths.max()), device=models.device) < lengths[:, None]
+    ref = torch.zeros(mask.shape, device=models.device)
+    for rows, batch in batcher.batches(pairs):
+        found = completion_logprobs(models.ref_policy, batch, temperature=config.ppo.temperature)
+        place(ref, rows, batch, found.logprobs)
     scores = torch.tensor(models.scores(prompts, pairs, generated), device=models.device)
-    ended = torch.tensor([g.finish_reason == "stop" for g in generated], device=models.device)
+    ended = [found.finish_reason == "stop" for found in generated]
+    return Rollout(
+        pairs=pairs,
+        generated=generated,
+        scores=scores,
+        ended=torch.tensor(ended, device=models.device),
+        ref_logprobs=ref,
+        mask=mask,
+        sampling_seconds=sampled - started,
+        scoring_seconds=time.monotonic() - sampled,
+    )
+
+
+def rewards_of(
+    rollout: Rollout,
+    logprobs: Float[Tensor, "B C"],
+    entropy: Float[Tensor, "B C"],
+    settings: PPOSettings,
+    kl_coef: float,
+) -> tuple[Float[Tensor, "B C"], StepMetrics]:
+    """Per-token rewards under the policy that sampled, and the iteration's objectives."""
     penalty = settings.missing_eos_score if settings.missing_eos == "penalise" else None
-    penalised = score_penalty(scores, ended, penalty)
-    kl = kl_estimates(old, ref, mask)
+    penalised = score_penalty(rollout.scores, rollout.ended, penalty)
+    mask = rollout.mask
+    kl = kl_estimates(logprobs, rollout.ref_logprobs, mask)
     rewards = place_rewards(penalised, kl.k1, mask, kl_coef)
-    advantages, returns = _advantages(rewards, values, mask, settings)
-    models.count_sampled(cost, pairs)
-    cost.add_tokens(models.num_value_parameters, scored=sum(len(pair) for pair in pairs))
-    lengths = [float(len(pair.completion_ids)) for pair in pairs]
+    lengths = [float(len(pair.completion_ids)) for pair in rollout.pairs]
+    gap = _sampling_gap(rollout.generated, logprobs, mask)
     metrics = {
-        "objective/score": float(scores.mean()),
+        "objective/score": float(rollout.scores.mean()),
         "objective/reward": float(rewards.sum(1).mean()),
         "objective/kl": float(kl.k1.sum(1).mean()),
         "objective/kl_k3": float(kl.k3.sum(1).mean()),
         "objective/entropy": float(masked_mean(entropy, mask)),
         "objective/length": sum(lengths) / len(lengths),
-        "objective/eos_rate": float(ended.float().mean()),
-        "objective/score_length_correlation": pearson(scores.tolist(), lengths),
-        "policy/sampling_gap": _sampling_gap(generated, old, mask),
-        "time/rollout": sampled_at - started,
-        "time/scoring": time.monotonic() - sampled_at,
+        "objective/eos_rate": float(rollout.ended.float().mean()),
+        "objective/score_length_correlation": pearson(rollout.scores.tolist(), lengths),
+        "policy/sampling_gap": float(masked_mean(gap, mask)),
+        "policy/sampling_gap_max": float(gap.max()),
+        "time/rollout": rollout.sampling_seconds,
+        "time/scoring": rollout.scoring_seconds,
     }
-    experience = Experience(
-        pairs=pairs,
-        logprobs=old,
-        values=values,
-        advantages=advantages,
-        returns=returns,
-        mask=mask,
-    )
-    return experience, metrics
+    return rewards, metrics
 
 
-def _advantages(
+def advantages_of(
     rewards: Float[Tensor, "B C"],
     values: Float[Tensor, "B C"],
     mask: Bool[Tensor, "B C"],
     settings: PPOSettings,
 ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
-    """Advantages, whitened where the settings say so, and returns."""
-    advantages, returns = generalised_advantages(
+    """Advantages, not whitened, and returns; each row by itself."""
+    return generalised_advantages(
         rewards, values, mask, discount=settings.discount, gae_lambda=settings.gae_lambda
     )
+
+
+def experience_of(
+    rollout: Rollout,
+    logprobs: Float[Tensor, "B C"],
+    values: Float[Tensor, "B C"],
+    rewards: Float[Tensor, "B C"],
+    settings: PPOSettings,
+) -> Experience:
+    """Advantages over the whole rollout batch, whitened where the settings say so."""
+    advantages, returns = advantages_of(rewards, values, rollout.mask, settings)
     if settings.whiten_advantages:
-        advantages = masked_whiten(advantages, mask)
-    return advantages, returns
+        advantages = masked_whiten(advantages, rollout.mask)
+    return Experience(logprobs=logprobs, values=values, advantages=advantages, returns=returns)
 
 
-@torch.no_grad()
-def _passes(
-    models: Models, pairs: Sequence[TokenPair], columns: int, config: Project
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Old and reference log-probabilities, values, entropy and mask, all [B, C]."""
-    size = (len(pairs), columns)
-    old, ref, values, entropy = (torch.zeros(size, device=models.device) for _ in range(4))
-    mask = torch.zeros(size, dtype=torch.bool, device=models.device)
-    options: dict[str, Any] = {"num_columns": columns, "temperature": config.ppo.temperature}
-    budget = config.model.microbatch_tokens
-    for group in token_budget_groups([len(pair) for pair in pairs], budget):
-        rows = pad_rows([pairs[index] for index in group], models.pad_id, models.device)
-        lengths = (rows.prompt_lengths, rows.completion_lengths)
-        ours = completion_logprobs(
-            models.policy.module, rows.input_ids, *lengths, **options, with_entropy=True
-        )
-        theirs = completion_logprobs(models.ref_policy, rows.input_ids, *lengths, **options)
-        old[group], ref[group] = ours.logprobs, theirs.logprobs
-        assert ours.entropy is not None
-        entropy[group], mask[group] = ours.entropy, ours.mask
-        values[group] = models.value.module.values(rows.input_ids, *lengths, columns)
-    return old, ref, values, entropy, mask
+def count(cost: Cost, models: Models, rollout: Rollout, *, reread: bool) -> None:
+    """Count every pass before the updates; `reread`: policy and value are read for themselves."""
+    models.count_sampled(cost, rollout.pairs, passes=2 if reread else 1)
+    if reread:
+        num_tokens = sum(len(pair) for pair in rollout.pairs)
+        cost.add_tokens(models.num_value_parameters, scored=num_tokens)
 
 
-def _sampling_gap(generated: Sequence[Generated], old: Tensor, mask: Tensor) -> float:
-    """Mean absolute difference between the decoder's and the trainer's log-probabilities."""
-    recorded = torch.zeros_like(old)
+def _sampling_gap(
+    generated: Sequence[Generated], logprobs: Float[Tensor, "B C"], mask: Bool[Tensor, "B C"]
+) -> Float[Tensor, "B C"]:
+    """Absolute difference between the decoder's and the trainer's log-probabilities."""
+    recorded = torch.zeros_like(logprobs)
     recorded[mask] = torch.tensor(
-        [logprob for found in generated for logprob in found.logprobs], device=old.device
+        [logprob for found in generated for logprob in found.logprobs], device=logprobs.device
     )
-    return float(masked_mean((recorded - old).abs(), mask))
+    return (recorded - logprobs).abs()

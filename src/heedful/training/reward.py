@@ -1,7 +1,7 @@
 """The reward model on K-way rankings (paper, section 3.5, equation 1, appendix C.2).
 
-The K completions of a prompt are encoded once each and all their pairs make one batch
-element. Afterwards the offset is set so that demonstrations score 0 on average, and the
+The prompt is encoded once, its K completions once each after it, and all their pairs make one
+batch element. Afterwards the offset is set so that demonstrations score 0 on average, and the
 model is measured on held-out rankings beside "the longer one wins".
 """
 
@@ -22,7 +22,7 @@ from heedful.models.adapters import adapter_of, add_lora, weights_hash
 from heedful.models.checkpoint import save_scalar
 from heedful.models.loading import num_matrix_parameters, trunk_of
 from heedful.models.scalar import ScalarModel
-from heedful.training.batches import TokenPair, pad_rows, stream_slice
+from heedful.training.batches import Batcher, TokenPair, stream_slice
 from heedful.training.display import Display
 from heedful.training.examples import (
     RankedExample,
@@ -30,6 +30,7 @@ from heedful.training.examples import (
     read_rankings,
     record_inputs,
 )
+from heedful.training.forecast import Planned, planned
 from heedful.training.loop import Loop, StepMetrics, Trainable, add_metrics, cosine_rate, prepare
 from heedful.training.reward_evaluation import SourceScore, evaluate_reward_model
 from heedful.training.scoring import RewardModel
@@ -43,13 +44,14 @@ def train(config: Project, display: Display) -> Checkpoint:
         Interrupted: Ctrl-C; the same call resumes.
     """
     run = RunDirectory.start(config.run.dir, kind="reward", seed=config.run.seed, config=config)
-    with run:
-        return _RewardTraining(config, run, display).run()
+    with run, planned("reward", config, run, display) as plan:
+        return _RewardTraining(plan, run, display).run()
 
 
 class _RewardTraining:
-    def __init__(self, config: Project, run: RunDirectory, display: Display) -> None:
-        self.config, self.settings = config, config.reward
+    def __init__(self, plan: Planned, run: RunDirectory, display: Display) -> None:
+        config = plan.config
+        self.config, self.settings, self.budget = config, config.reward, plan.budget
         self.directory, self.display = run, display
         self.device, dtype = prepare(config.run, config.model)
         language = LanguageModel.open(config.model.name, format_settings=config.format)
@@ -64,6 +66,15 @@ class _RewardTraining:
         lora = config.model.lora_rank > 0
         self.trunk_hash = weights_hash(trunk_of(language.model)) if lora else None
         self.model = self._initial_model(language)
+        self.batcher = Batcher(
+            self.model.trunk,
+            pad_id=language.tokenizer.pad_id,
+            device=self.device,
+            max_tokens=self.budget.tokens,
+        )
+        self.budget.follow(self.batcher)
+        if self.batcher.note is not None:
+            display.say(self.batcher.note)
         self.num_parameters = num_matrix_parameters(self.model)
         self.trainable = Trainable(
             self.model,
@@ -116,8 +127,11 @@ class _RewardTraining:
             name="reward",
             num_steps=self.num_steps,
             display=self.display,
-            collect=lambda: {"model": self.trainable.state_dict()},
-            restore=lambda state: self.trainable.load_state_dict(state["model"]),
+            collect=lambda: {
+                "model": self.trainable.state_dict(),
+                "microbatch_tokens": self.budget.tokens,
+            },
+            restore=self._restore,
         )
         with loop:
             for step in loop.steps():
@@ -125,6 +139,10 @@ class _RewardTraining:
                 shown = {"loss": metrics["reward/loss"], "accuracy": metrics["reward/accuracy"]}
                 loop.log(step, metrics, shown)
             return self._save(self._centre())
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.trainable.load_state_dict(state["model"])
+        self.budget.resume(state["microbatch_tokens"])
 
     def _step(self, step: int) -> StepMetrics:
         settings = self.settings
@@ -135,12 +153,9 @@ class _RewardTraining:
             self.config.run.seed,
         )
         batch = [self.data.train[index] for index in chosen]
-        metrics: StepMetrics = {}
-        for group in ranking_groups(batch, self.config.model.microbatch_tokens):
-            scores, ranks, groups = self._scores([batch[index] for index in group])
-            loss, part = ranking_loss(scores, ranks, groups, num_prompts=len(batch))
-            self.trainable.backward(loss)
-            add_metrics(metrics, part)
+        metrics = self.budget.run(
+            lambda: self._add_gradients(batch), self.trainable.discard_gradients
+        )
         rate = cosine_rate(
             step,
             self.num_steps,
@@ -153,18 +168,27 @@ class _RewardTraining:
         metrics["progress/epoch"] = (step + 1) * settings.batch_size / len(self.data.train)
         self.directory.card.cost.add_tokens(
             self.num_parameters,
-            trained=sum(len(pair) for example in batch for pair in example.pairs),
+            trained=sum(self.batcher.num_tokens(example.pairs) for example in batch),
         )
+        return metrics
+
+    def _add_gradients(self, batch: Sequence[RankedExample]) -> StepMetrics:
+        metrics: StepMetrics = {}
+        # A ranking is never cut: its pairs need all its scores at once.
+        for group in self.batcher.unit_groups([example.pairs for example in batch]):
+            scores, ranks, groups = self._scores([batch[index] for index in group])
+            loss, part = ranking_loss(scores, ranks, groups, num_prompts=len(batch))
+            self.trainable.backward(loss)
+            add_metrics(metrics, part)
         return metrics
 
     def _scores(self, examples: Sequence[RankedExample]) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, ranks and prompt index of every completion of `examples`, flat."""
         pairs = [pair for example in examples for pair in example.pairs]
-        rows = pad_rows(pairs, self.language.tokenizer.pad_id, self.device)
         ranks = [rank for example in examples for rank in example.ranking.ranks]
         groups = [index for index, example in enumerate(examples) for _ in example.pairs]
         return (
-            self.model.scores(rows.input_ids, rows.lengths),
+            self.model.scores(self.batcher.batch(pairs)),
             torch.tensor(ranks, device=self.device),
             torch.tensor(groups, device=self.device),
         )
@@ -187,7 +211,7 @@ class _RewardTraining:
             self.language.formatter,
             pad_id=self.language.tokenizer.pad_id,
             device=self.device,
-            microbatch_tokens=self.config.model.microbatch_tokens,
+            microbatch_tokens=self.budget.tokens,
         )
 
     def _card(self) -> Checkpoint:
@@ -221,24 +245,3 @@ class _RewardTraining:
             tokenizer_files=self.language.folder.path,
             adapter=adapter_of(self.model, masters, trunk_hash) if trunk_hash else None,
         )
-
-
-def ranking_groups(examples: Sequence[RankedExample], max_tokens: int) -> list[list[int]]:
-    """Whole rankings grouped into microbatches whose padded size fits `max_tokens`.
-
-    A ranking is never cut: its pairs need all its scores at once. One over the budget
-    makes a microbatch of its own.
-    """
-    widths = [max(len(pair) for pair in example.pairs) for example in examples]
-    order = sorted(range(len(examples)), key=lambda index: -widths[index])
-    groups: list[list[int]] = []
-    num_rows = 0
-    for index in order:
-        rows = len(examples[index].pairs)
-        if groups and widths[groups[-1][0]] * (num_rows + rows) <= max_tokens:
-            groups[-1].append(index)
-            num_rows += rows
-        else:
-            groups.append([index])
-            num_rows = rows
-    return groups

@@ -21,7 +21,7 @@ from heedful.models.checkpoint import load_scalar, require_kind
 from heedful.models.loading import num_matrix_parameters
 from heedful.models.precision import compute_in
 from heedful.models.scalar import ScalarModel
-from heedful.training.batches import TokenPair, pad_rows, token_budget_groups
+from heedful.training.batches import Batcher, TokenPair
 
 
 class RewardModel:
@@ -41,9 +41,9 @@ class RewardModel:
         self.card = card
         self.formatter = formatter
         self.num_parameters = num_matrix_parameters(model)
-        self._pad_id = pad_id
-        self._device = device
-        self._microbatch_tokens = microbatch_tokens
+        self.batcher = Batcher(
+            model.trunk, pad_id=pad_id, device=device, max_tokens=microbatch_tokens
+        )
 
     @classmethod
     def open(
@@ -96,10 +96,8 @@ class RewardModel:
     def score_pairs(self, pairs: Sequence[TokenPair]) -> list[float]:
         """Scores of token pairs, read at each pair's last token."""
         scores = [0.0] * len(pairs)
-        for group in token_budget_groups([len(pair) for pair in pairs], self._microbatch_tokens):
-            rows = pad_rows([pairs[index] for index in group], self._pad_id, self._device)
-            found = self.model.scores(rows.input_ids, rows.lengths).tolist()
-            for index, score in zip(group, found, strict=True):
+        for group, batch in self.batcher.batches(pairs):
+            for index, score in zip(group, self.model.scores(batch).tolist(), strict=True):
                 scores[index] = score
         return scores
 

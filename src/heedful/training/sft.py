@@ -17,9 +17,8 @@ from heedful.core.settings import Project
 from heedful.generation.language_model import LanguageModel
 from heedful.models.adapters import add_lora
 from heedful.models.checkpoint import save_policy
-from heedful.models.loading import num_matrix_parameters
-from heedful.models.policy import keeps_packed_apart
-from heedful.training.batches import TokenPair, stream_slice
+from heedful.models.loading import num_matrix_parameters, trunk_of
+from heedful.training.batches import Batcher, TokenPair, stream_slice
 from heedful.training.display import Display
 from heedful.training.examples import (
     Demonstrations,
@@ -27,6 +26,7 @@ from heedful.training.examples import (
     read_pretraining,
     record_inputs,
 )
+from heedful.training.forecast import Planned, planned
 from heedful.training.language import accumulate_language_loss, language_loss
 from heedful.training.loop import Loop, Trainable, cosine_rate, prepare
 from heedful.training.scoring import RewardModel
@@ -43,26 +43,21 @@ def train(config: Project, display: Display) -> Checkpoint:
     run = RunDirectory.start(
         config.run.dir, kind=settings.kind, seed=config.run.seed, config=config
     )
-    with run:
-        return _SFT(config, run, display).run()
+    with run, planned("sft", config, run, display) as plan:
+        return _SFT(plan, run, display).run()
 
 
 class _SFT:
     """One run's parts, so that the steps below read as the algorithm."""
 
-    def __init__(self, config: Project, run: RunDirectory, display: Display) -> None:
-        self.config, self.settings = config, config.sft
+    def __init__(self, plan: Planned, run: RunDirectory, display: Display) -> None:
+        config = plan.config
+        self.config, self.settings, self.budget = config, config.sft, plan.budget
         self.directory, self.display = run, display
         self.device, dtype = prepare(config.run, config.model)
         self.language = LanguageModel.open(
             config.model.name, format_settings=config.format, dropout=self.settings.dropout
         )
-        if self.settings.packing and not keeps_packed_apart(self.language.model):
-            raise ConfigError(
-                f"sft.packing: in a {type(self.language.model).__name__}, sequences in one row "
-                "would see each other",
-                "Set sft.packing = false.",
-            )
         record_inputs(run, config.data, "demonstrations")
         self.data = self._read()
         self.num_steps = max(
@@ -85,7 +80,7 @@ class _SFT:
                 self.settings.reward_model,
                 self.device,
                 dtype,
-                microbatch_tokens=config.model.microbatch_tokens,
+                microbatch_tokens=self.budget.tokens,
             )
         parents = self.language.parents
         makers = set(self.data.made_by)
@@ -103,6 +98,15 @@ class _SFT:
                 alpha=config.model.lora_alpha,
                 seed=config.run.seed,
             )
+        self.batcher = Batcher(
+            trunk_of(model),
+            pad_id=self.language.tokenizer.pad_id,
+            device=self.device,
+            max_tokens=self.budget.tokens,
+        )
+        self.budget.follow(self.batcher)
+        if self.batcher.note is not None:
+            display.say(self.batcher.note)
         self.policy = Trainable(
             model,
             dtype,
@@ -131,7 +135,11 @@ class _SFT:
             name=self.settings.kind,
             num_steps=self.num_steps,
             display=self.display,
-            collect=lambda: {"policy": self.policy.state_dict(), "best": self.best},
+            collect=lambda: {
+                "policy": self.policy.state_dict(),
+                "best": self.best,
+                "microbatch_tokens": self.budget.tokens,
+            },
             restore=self._restore,
         )
         with loop:
@@ -148,6 +156,7 @@ class _SFT:
     def _restore(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         self.best = state["best"]
+        self.budget.resume(state["microbatch_tokens"])
 
     def _step(self, step: int) -> dict[str, float]:
         """One optimiser step: forward, backward, clip, update."""
@@ -155,24 +164,16 @@ class _SFT:
         share, count = settings.pretraining_share, settings.num_demonstrations
         chosen = stream_slice(len(self.data.train), step * count, count, seed)
         batch = [self.data.train[index] for index in chosen]
-        self.policy.module.train()
-        options: dict[str, Any] = {
-            "max_tokens": self.config.model.microbatch_tokens,
-            "pad_id": self.language.tokenizer.pad_id,
-            "device": self.device,
-            "packing": settings.packing,
-        }
-        loss = accumulate_language_loss(self.policy, batch, weight=1 - share, **options)
-        metrics = {"language/loss": loss}
-        metrics["language/num_tokens"] = sum(len(pair.completion_ids) for pair in batch)
+        extra: list[TokenPair] = []
         if share:
             count = settings.num_pretraining
             chosen = stream_slice(len(self.pretraining), step * count, count, seed + 1)
             extra = [self.pretraining[index] for index in chosen]
-            metrics["pretrain/loss"] = accumulate_language_loss(
-                self.policy, extra, weight=share, **options
-            )
-            batch = batch + extra
+        self.policy.module.train()
+        metrics = self.budget.run(
+            lambda: self._add_gradients(batch, extra), self.policy.discard_gradients
+        )
+        metrics["language/num_tokens"] = sum(len(pair.completion_ids) for pair in batch)
         rate = cosine_rate(
             step,
             self.num_steps,
@@ -184,8 +185,19 @@ class _SFT:
         metrics["optim/learning_rate"] = rate
         metrics["progress/epoch"] = (step + 1) * settings.num_demonstrations / len(self.data.train)
         self.directory.card.cost.add_tokens(
-            self.num_parameters, trained=sum(len(pair) for pair in batch)
+            self.num_parameters, trained=sum(len(pair) for pair in batch + extra)
         )
+        return metrics
+
+    def _add_gradients(self, batch: list[TokenPair], extra: list[TokenPair]) -> dict[str, float]:
+        """Of the demonstrations and of the pretraining text; their losses."""
+        share = self.settings.pretraining_share
+        loss = accumulate_language_loss(self.policy, batch, self.batcher, weight=1 - share)
+        metrics = {"language/loss": loss}
+        if extra:
+            metrics["pretrain/loss"] = accumulate_language_loss(
+                self.policy, extra, self.batcher, weight=share
+            )
         return metrics
 
     def _ends_epoch(self, step: int) -> bool:
@@ -200,9 +212,7 @@ class _SFT:
         loss = language_loss(
             self.policy.module,
             self.data.validation,
-            max_tokens=self.config.model.microbatch_tokens,
-            pad_id=self.language.tokenizer.pad_id,
-            device=self.device,
+            self.batcher,
             cost=self.directory.card.cost,
             num_parameters=self.num_parameters,
         )

@@ -6,6 +6,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from fakes.tiny_models import build_model, build_model_dir
+from fakes.token_pairs import batch_of
 from heedful.core.errors import CheckpointError, ModelError
 from heedful.models.adapters import (
     LoraLinear,
@@ -91,7 +92,10 @@ def test_a_scalar_model_trains_its_head_beside_the_adapters():
     plain = ScalarModel(build_model().model, 32)
     plain.load_state_dict(merged)
     torch.testing.assert_close(
-        plain.scores(IDS, lengths), model.scores(IDS, lengths), rtol=1e-4, atol=1e-4
+        plain.scores(batch_of(IDS, lengths)),
+        model.scores(batch_of(IDS, lengths)),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 

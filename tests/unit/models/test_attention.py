@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from fakes.tiny_models import CONFIGS, SCALED, build_model
+from heedful.core.errors import ModelError
 from heedful.models import attention
-from heedful.models.attention import LONGEST, NAME, attend
-from heedful.models.policy import keeps_packed_apart
+from heedful.models.attention import LONGEST, NAME, attend, use_our_attention
+from heedful.models.ragged import Layout, Segment
 
 MODULE = SimpleNamespace(num_key_value_groups=3, is_causal=True)
 
@@ -99,24 +100,107 @@ def test_leaves_the_rest_to_the_fused_one(case: str, monkeypatch: pytest.MonkeyP
     assert taken == [True]
 
 
-@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED} - {"gemma2"}))
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
 def test_models_say_the_same_with_either(architecture: str) -> None:
     model: Any = build_model(architecture)
     ids = torch.arange(2, 26).view(2, 12)
     found = {}
-    for name in ("sdpa", NAME):
+    theirs = "eager" if architecture == "gemma2" else "sdpa"
+    for name in (theirs, NAME):
         model.set_attn_implementation(name)
         found[name] = model(input_ids=ids, use_cache=False).logits
-    torch.testing.assert_close(found["sdpa"], found[NAME], rtol=1e-4, atol=1e-4)
-
-
-def test_packed_sequences_stay_apart() -> None:
-    model: Any = build_model("llama")
-    model.set_attn_implementation(NAME)
-    assert keeps_packed_apart(model)
+    torch.testing.assert_close(found[theirs], found[NAME], rtol=1e-4, atol=1e-4)
 
 
 def test_a_model_with_attention_of_its_own_keeps_it() -> None:
-    model: Any = build_model("gemma2")
+    model: Any = build_model("llama")
+    assert model.config._attn_implementation == NAME
+    model.set_attn_implementation("eager")
+    use_our_attention(model)
     assert model.config._attn_implementation == "eager"
-    assert build_model("llama").config._attn_implementation == NAME
+
+
+def test_capped_scores_are_computed_with_any_cache() -> None:
+    """Gemma 2's; the fused attention cannot cap."""
+    model: Any = build_model("gemma2", attn_logit_softcapping=1.0)
+    assert model.config._attn_implementation == NAME
+    ids = torch.arange(2, 26).view(2, 12)
+    found = {}
+    for name in ("eager", NAME):
+        model.set_attn_implementation(name)
+        whole = model(input_ids=ids, use_cache=False).logits[:, -1]
+        cache = model(input_ids=ids[:, :-1], use_cache=True).past_key_values
+        step = model(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1]
+        torch.testing.assert_close(step, whole, rtol=1e-4, atol=1e-4)
+        found[name] = whole
+    torch.testing.assert_close(found["eager"], found[NAME], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["dropout", "sinks", "not causal"])
+def test_a_layout_with_what_is_not_known_is_refused(case: str) -> None:
+    layout = Layout.of([Segment(0, 8)], torch.device("cpu"))
+    arguments: dict[str, Any] = {
+        "dropout": {"dropout": 0.1},
+        "sinks": {"s_aux": torch.zeros(6)},
+        "not causal": {"is_causal": False},
+    }[case]
+    with pytest.raises(ModelError, match="attends in a way"):
+        attend(MODULE, *states(8, batch=1), None, layout=layout, **arguments)
+
+
+def side(function: Any, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    for tensor in inputs:
+        tensor.grad = None
+    mixed = function(*inputs)
+    (mixed * torch.arange(mixed.numel()).sin().view_as(mixed)).sum().backward()
+    return [mixed.detach(), *(tensor.grad.clone() for tensor in inputs if tensor.grad is not None)]
+
+
+# A plain one, a prompt, three that see it and one that sees the plain one's first four tokens.
+SEGMENTS = [
+    Segment(0, 9),
+    Segment(9, 8),
+    Segment(17, 6, 9, 8),
+    Segment(23, 5, 9, 8),
+    Segment(28, 2, 9, 8),
+    Segment(30, 3, 0, 4),
+]
+
+
+def plain(query: Tensor, key: Tensor, value: Tensor, window: int | None, cap: float | None) -> Any:
+    """Each segment by itself, all scores in plain sight."""
+    parts = []
+    for start, length, prefix, size in SEGMENTS:
+        seen = [*range(prefix, prefix + size), *range(start, start + length)]
+        keys, values = (states[0, :, seen].repeat_interleave(3, 0) for states in (key, value))
+        scores = query[0, :, start : start + length] @ keys.transpose(-1, -2) * 0.5
+        if cap is not None:
+            scores = torch.tanh(scores / cap) * cap
+        place = size + torch.arange(length)[:, None]
+        column = torch.arange(len(seen))[None]
+        hidden = column > place
+        if window is not None:
+            hidden = hidden | (column <= place - window)
+        parts.append(scores.masked_fill(hidden, -torch.inf).softmax(-1) @ values)
+    return torch.cat(parts, dim=1).transpose(0, 1)[None]
+
+
+@pytest.mark.parametrize("window", [None, 4])
+@pytest.mark.parametrize("case", ["products", "fused", "both", "capped"])
+def test_side_by_side_is_each_by_itself(
+    case: str, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "LONGEST", {"fused": 0, "both": 8}.get(case, LONGEST))
+    layout = Layout.of(SEGMENTS, torch.device("cpu"))
+    cap = 1.0 if case == "capped" else None
+    inputs = states(33, batch=1)
+
+    def ours(*given: Tensor) -> Tensor:
+        options = {"sliding_window": window, "softcap": cap}
+        return attend(MODULE, *given, None, scaling=0.5, layout=layout, **options)[0]
+
+    expected = side(lambda *given: plain(*given, window, cap), inputs)
+    found = side(ours, inputs)
+    assert len(found) == 4
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

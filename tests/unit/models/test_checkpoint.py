@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fakes.tiny_models import build_model, build_model_dir
+from fakes.token_pairs import batch_of
 from heedful.core.errors import CheckpointError, ModelError
 from heedful.core.records import Checkpoint
 from heedful.core.settings import FormatSettings
@@ -168,7 +169,9 @@ def test_a_scalar_model_comes_back(
     loaded = load_scalar(folder)
     expected = build()
     expected.offset.fill_(0.25)
-    assert torch.equal(loaded.scores(IDS, LENGTHS), expected.scores(IDS, LENGTHS))
+    assert torch.equal(
+        loaded.scores(batch_of(IDS, LENGTHS)), expected.scores(batch_of(IDS, LENGTHS))
+    )
     assert not loaded.training
 
 

@@ -3,10 +3,27 @@ import math
 import pytest
 import torch
 
-from fakes.tiny_models import CONFIGS, build_model
+from fakes.tiny_models import CONFIGS, SCALED, build_model
+from fakes.token_pairs import Pair
 from heedful.models.loading import trunk_of
 from heedful.models.precision import compute_in
 from heedful.models.scalar import ScalarModel
+from heedful.models.token_batch import TokenBatch, padded_rows, side_by_side
+
+CPU = torch.device("cpu")
+
+
+def some(number: int, seed: int) -> list[int]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(10, 300, (number,), generator=generator).tolist()
+
+
+# Two rankings, one of them with an empty completion, and a prompt of one token.
+PAIRS = [
+    *(Pair(some(9, 1), some(size, 10 + size)) for size in (5, 0, 11)),
+    *(Pair(some(12, 2), some(size, 20 + size)) for size in (4, 6)),
+    Pair(some(1, 3), some(3, 4)),
+]
 
 
 def scalar(architecture: str = "llama") -> ScalarModel:
@@ -14,47 +31,50 @@ def scalar(architecture: str = "llama") -> ScalarModel:
     return ScalarModel(trunk_of(build_model(architecture)), 32, generator=generator)
 
 
-def batch(pad: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
-    ids = torch.randint(10, 300, (3, 9), generator=torch.Generator().manual_seed(1))
-    lengths = torch.tensor([9, 4, 2])
-    return torch.where(torch.arange(9) < lengths[:, None], ids, pad), lengths
+def plain(model: ScalarModel, pair: Pair) -> torch.Tensor:
+    """The number at every token of one pair by itself."""
+    ids = torch.tensor([[*pair.prompt_ids, *pair.completion_ids]])
+    return model.trunk(input_ids=ids).last_hidden_state[0] @ model.head.weight[0]
 
 
-@pytest.mark.parametrize("architecture", sorted(CONFIGS))
-def test_the_score_is_read_at_the_last_token(architecture: str):
-    model = scalar(architecture)
-    ids, lengths = batch()
-    scores = model.scores(ids, lengths)
-    states = model.trunk(input_ids=ids).last_hidden_state
-    for row, length in enumerate(lengths.tolist()):
-        assert scores[row].item() == pytest.approx(
-            (states[row, length - 1] @ model.head.weight[0]).item(), rel=1e-4, abs=1e-5
-        )
-        alone = model.scores(ids[row : row + 1, :length], lengths[row : row + 1])
-        torch.testing.assert_close(scores[row], alone[0], rtol=1e-4, atol=1e-5)
-    assert torch.equal(model.scores(batch(pad=8)[0], lengths), scores)
+def batch(*, padded: bool) -> TokenBatch:
+    return padded_rows(PAIRS, 7, CPU) if padded else side_by_side(PAIRS, CPU)
 
 
-def test_values_are_read_before_each_completion_token():
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("what", ["scores", "values"])
+def test_numbers_and_gradients_are_those_of_plain_passes(
+    architecture: str, padded: bool, what: str
+):
+    """A score is read at the last token, a value before each completion token."""
+    model, twin = scalar(architecture), scalar(architecture)
+    found = getattr(model, what)(batch(padded=padded))
+    alone = [(plain(twin, pair), len(pair.prompt_ids)) for pair in PAIRS]
+    if what == "scores":
+        expected = torch.stack([numbers[-1] for numbers, _ in alone])
+    else:
+        expected = torch.cat([numbers[prompt - 1 : -1] for numbers, prompt in alone])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weights = torch.arange(len(found)).cos()
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for (name, ours), theirs in zip(model.named_parameters(), twin.parameters(), strict=True):
+        assert ours.grad is not None
+        assert (ours.grad - theirs.grad).norm() <= 1e-4 * theirs.grad.norm(), name
+
+
+def test_what_the_rows_are_padded_with_changes_nothing():
     model = scalar()
-    ids, lengths = batch()
-    prompts = torch.tensor([5, 1, 1])
-    values = model.values(ids, prompts, lengths - prompts)
-    states = model.trunk(input_ids=ids).last_hidden_state @ model.head.weight[0]
-    torch.testing.assert_close(values[0], states[0, 4:8])
-    torch.testing.assert_close(values[1], torch.cat([states[1, :3], torch.zeros(1)]))
-    torch.testing.assert_close(values[2], torch.cat([states[2, :1], torch.zeros(3)]))
-    wide = model.values(ids, prompts, lengths - prompts, 6)
-    assert torch.equal(wide[:, :4], values)
-    assert not wide[:, 4:].any()
+    scores = [model.scores(padded_rows(PAIRS, pad, CPU)) for pad in (7, 8)]
+    assert torch.equal(*scores)
 
 
 def test_the_offset_is_subtracted_and_saved_with_the_state():
     model = scalar()
-    ids, lengths = batch()
-    before = model.scores(ids, lengths)
+    before = model.scores(batch(padded=False))
     model.offset.fill_(1.5)
-    torch.testing.assert_close(model.scores(ids, lengths), before - 1.5)
+    torch.testing.assert_close(model.scores(batch(padded=False)), before - 1.5)
     assert model.state_dict()["offset"].item() == 1.5
 
 
@@ -73,6 +93,5 @@ def test_the_head_begins_small_and_as_the_generator_says():
 def test_the_head_computes_in_float32_behind_a_bfloat16_trunk():
     model = scalar()
     compute_in(model.trunk, torch.bfloat16)
-    ids, lengths = batch()
-    scores = model.scores(ids, lengths)
+    scores = model.scores(batch(padded=False))
     assert scores.dtype == model.head.weight.dtype == torch.float32

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fakes.tiny_models import build_model, build_model_dir
+from fakes.token_pairs import batch_of
 from heedful.core.errors import CheckpointError
 from heedful.core.records import Checkpoint
 from heedful.core.settings import FormatSettings
@@ -149,7 +150,10 @@ class TestScalarModel:
         trunk = SharedTrunk(build_model(), "tiny", CPU, torch.float32)
         found, apart = trunk.scalar_model(folder), load_scalar(folder)
         torch.testing.assert_close(
-            found.scores(IDS, LENGTHS), apart.scores(IDS, LENGTHS), rtol=1e-5, atol=1e-5
+            found.scores(batch_of(IDS, LENGTHS)),
+            apart.scores(batch_of(IDS, LENGTHS)),
+            rtol=1e-5,
+            atol=1e-5,
         )
         trained = {name for name, p in found.named_parameters() if p.requires_grad}
         assert all(".lora_" in name for name in trained - {"head.weight"})
@@ -162,7 +166,7 @@ class TestScalarModel:
             compute_in(model.trunk, torch.bfloat16)
         shared = set(map(id, one.parameters())) & set(map(id, two.parameters()))
         assert shared == set(map(id, trunk_of(trunk.model).parameters()))
-        assert torch.equal(one.scores(IDS, LENGTHS), two.scores(IDS, LENGTHS))
+        assert torch.equal(one.scores(batch_of(IDS, LENGTHS)), two.scores(batch_of(IDS, LENGTHS)))
 
     def test_another_trunk_is_refused_with_the_way_out(self, base: Path, tmp_path: Path):
         folder = save_reward(tmp_path / "reward", base, seed=1)

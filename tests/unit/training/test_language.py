@@ -1,12 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from fakes.tiny_models import build_model
+from fakes.tiny_models import CONFIGS, SCALED, build_model
 from heedful.core.run import Cost
 from heedful.core.settings import OptimSettings
-from heedful.training.batches import TokenPair
+from heedful.models.loading import trunk_of
+from heedful.training.batches import Batcher, TokenPair
 from heedful.training.language import accumulate_language_loss, language_loss
 from heedful.training.loop import Trainable
 
@@ -29,15 +31,23 @@ def plain_loss(model: torch.nn.Module, pairs: list[TokenPair]) -> torch.Tensor:
     return total / count
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma3"])
-@pytest.mark.parametrize("packing", [False, True])
-@pytest.mark.parametrize("max_tokens", [8, 30, 1000])
+def batcher(model: Any, max_tokens: int = 1000, *, padded: bool = False) -> Batcher:
+    found = Batcher(trunk_of(model), pad_id=0, device=CPU, max_tokens=max_tokens)
+    assert found.side_by_side
+    found.side_by_side = not padded
+    return found
+
+
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
+@pytest.mark.parametrize(
+    ("padded", "max_tokens"), [(True, 1000), (True, 30), (False, 8), (False, 30), (False, 1000)]
+)
 def test_loss_and_gradients_are_those_of_the_plain_computation(
-    architecture: str, packing: bool, max_tokens: int
+    architecture: str, padded: bool, max_tokens: int
 ):
     policy = Trainable(build_model(architecture), torch.float32, OptimSettings())
     loss = accumulate_language_loss(
-        policy, PAIRS, weight=0.3, max_tokens=max_tokens, pad_id=0, device=CPU, packing=packing
+        policy, PAIRS, batcher(policy.module, max_tokens, padded=padded), weight=0.3
     )
     twin = build_model(architecture)
     expected = plain_loss(twin, PAIRS)
@@ -53,9 +63,7 @@ def test_loss_and_gradients_are_those_of_the_plain_computation(
 def test_without_gradients_the_loss_is_the_same_and_the_tokens_are_counted():
     model = build_model().train()
     cost = Cost()
-    loss = language_loss(
-        model, PAIRS, max_tokens=30, pad_id=0, device=CPU, cost=cost, num_parameters=5
-    )
+    loss = language_loss(model, PAIRS, batcher(model, 30), cost=cost, num_parameters=5)
     assert loss == pytest.approx(plain_loss(model, PAIRS).item(), rel=1e-5)
     num_tokens = sum(map(len, PAIRS))
     assert (cost.scored_tokens, cost.flops) == (num_tokens, 2 * 5 * num_tokens)
@@ -70,10 +78,8 @@ def test_prompt_tokens_are_no_targets():
     accumulate_language_loss(
         Trainable(model, torch.float32, OptimSettings()),
         [one],
+        batcher(model),
         weight=1.0,
-        max_tokens=100,
-        pad_id=0,
-        device=CPU,
     )
     head = model.lm_head.weight.grad
     assert head is not None
@@ -88,8 +94,6 @@ def test_prompt_tokens_are_no_targets():
 
 def test_nothing_is_lost_over_many_microbatches(tmp_path: Path):
     many = PAIRS * 5
-    losses = [
-        language_loss(build_model(), many, max_tokens=size, pad_id=0, device=CPU)
-        for size in (5, 64, 4000)
-    ]
+    model = build_model()
+    losses = [language_loss(model, many, batcher(model, size)) for size in (5, 64, 4000)]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)

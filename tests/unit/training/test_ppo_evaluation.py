@@ -6,6 +6,9 @@ import torch
 
 from fakes.training_data import make_prompt
 from heedful.core.run import Cost, read_jsonl
+from heedful.core.settings import Project
+from heedful.models.loading import trunk_of
+from heedful.training.batches import Batcher
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
 
@@ -15,7 +18,15 @@ PROMPTS = [make_prompt(number) for number in range(5)]
 @pytest.fixture
 def held_out(project, reward_run: Path, tmp_path: Path) -> HeldOut:
     config = project(ppo={"reward": str(reward_run)})
-    return HeldOut(PROMPTS, Models.open(config), config, tmp_path / "samples.jsonl")
+    return held_out_of(config, tmp_path)
+
+
+def held_out_of(config: Project, folder: Path) -> HeldOut:
+    models = Models.open(config)
+    batcher = Batcher(
+        trunk_of(models.policy.module), pad_id=models.pad_id, device=models.device, max_tokens=100
+    )
+    return HeldOut(PROMPTS, models, batcher, config, folder / "samples.jsonl")
 
 
 def test_two_evaluations_of_the_same_weights_agree(held_out):
@@ -75,5 +86,5 @@ def test_its_cost_is_counted(held_out):
 
 def test_a_reward_function_gets_the_texts(project, reward_run: Path, tmp_path: Path):
     config = project(ppo={"reward": "fakes.rewards:five", "value_init": str(reward_run)})
-    held_out = HeldOut(PROMPTS, Models.open(config), config, tmp_path / "samples.jsonl")
+    held_out = held_out_of(config, tmp_path)
     assert held_out.measure(1, Cost())["validation/score"] == 5

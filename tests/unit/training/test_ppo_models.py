@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fakes.tiny_models import build_model_dir
+from fakes.token_pairs import batch_of
 from fakes.tokenizer_folder import build_tokenizer_dir
 from fakes.training_data import make_prompt
 from heedful.core.errors import CheckpointError
@@ -40,15 +41,15 @@ def test_the_reference_is_the_policy_before_training(open_models, dtype: str):
 
 def test_the_value_model_begins_as_the_reward_model_and_is_another(open_models):
     models = open_models()
-    scores = models.scorer.model.scores(IDS, LENGTHS)
-    assert torch.equal(models.value.module.scores(IDS, LENGTHS), scores)
+    scores = models.scorer.model.scores(batch_of(IDS, LENGTHS))
+    assert torch.equal(models.value.module.scores(batch_of(IDS, LENGTHS)), scores)
     with torch.no_grad():
         models.value.module.head.weight.add_(1.0)
-    assert torch.equal(models.scorer.model.scores(IDS, LENGTHS), scores)
+    assert torch.equal(models.scorer.model.scores(batch_of(IDS, LENGTHS)), scores)
 
 
 def test_the_value_head_may_begin_at_zero(open_models):
-    assert not open_models(value_head="zero").value.module.scores(IDS, LENGTHS).any()
+    assert not open_models(value_head="zero").value.module.scores(batch_of(IDS, LENGTHS)).any()
 
 
 def test_the_value_head_stays_in_float32(open_models):

@@ -7,8 +7,9 @@ from fakes.training_data import make_prompt
 from heedful.core.run import Cost
 from heedful.core.settings import Project
 from heedful.losses.ppo import generalised_advantages
+from heedful.training.batches import Batcher
 from heedful.training.ppo_models import Models
-from heedful.training.ppo_rollout import Experience, collect
+from heedful.training.ppo_rollout import Rollout, collect, count, experience_of, place, rewards_of
 
 PROMPTS = [make_prompt(number) for number in range(6)]
 
@@ -29,103 +30,109 @@ def models(config: Project) -> Models:
     return models
 
 
-def rollout(models: Models, config: Project, iteration: int = 0, prompts=PROMPTS):
-    return collect(models, prompts, config, iteration, config.ppo.kl_coef, Cost())
+@pytest.fixture
+def batcher(models: Models) -> Batcher:
+    return Batcher(
+        models.value.module.trunk, pad_id=models.pad_id, device=models.device, max_tokens=64
+    )
 
 
-def test_the_noise_is_decided_by_seed_and_iteration(models, config):
-    first, again, other = (rollout(models, config, iteration)[0] for iteration in (0, 0, 1))
+def plain_logprobs(model, rollout: Rollout) -> torch.Tensor:
+    """Each completion by itself."""
+    found = rollout.empty()
+    for row, pair in enumerate(rollout.pairs):
+        ids = torch.tensor([[*pair.prompt_ids, *pair.completion_ids]])
+        logprobs = model(input_ids=ids).logits[0].log_softmax(-1)
+        for column, token in enumerate(pair.completion_ids):
+            found[row, column] = logprobs[len(pair.prompt_ids) + column - 1, token]
+    return found.detach()
+
+
+def test_the_noise_is_decided_by_seed_and_iteration(models, batcher, config):
+    first, again, other = (
+        collect(models, batcher, PROMPTS, config, iteration) for iteration in (0, 0, 1)
+    )
     assert first.pairs == again.pairs != other.pairs
-    assert torch.equal(first.logprobs, again.logprobs)
+    assert torch.equal(first.ref_logprobs, again.ref_logprobs)
 
 
-def test_a_prompt_that_occurs_twice_is_answered_twice(models, config):
-    experience, _ = rollout(models, config, prompts=[PROMPTS[0]] * 3)
-    assert len({tuple(pair.completion_ids) for pair in experience.pairs}) == 3
+def test_a_prompt_that_occurs_twice_is_answered_twice(models, batcher, config):
+    rollout = collect(models, batcher, [PROMPTS[0]] * 3, config, 0)
+    assert len({tuple(pair.completion_ids) for pair in rollout.pairs}) == 3
 
 
-def test_tensors_and_padding(models, config):
-    experience, _ = rollout(models, config)
-    lengths = [len(pair.completion_ids) for pair in experience.pairs]
-    assert experience.mask.sum(1).tolist() == lengths
-    assert experience.mask.shape == (6, max(lengths))
-    for name in ("logprobs", "values", "advantages", "returns"):
-        assert not getattr(experience, name)[~experience.mask].any(), name
+def test_scores_reference_and_padding(models, batcher, config):
+    rollout = collect(models, batcher, PROMPTS, config, 0)
+    lengths = [len(pair.completion_ids) for pair in rollout.pairs]
+    assert rollout.mask.sum(1).tolist() == lengths
+    assert rollout.mask.shape == (6, max(lengths))
+    expected = plain_logprobs(models.ref_policy, rollout)
+    torch.testing.assert_close(rollout.ref_logprobs, expected, rtol=1e-4, atol=1e-4)
+    assert not rollout.ref_logprobs[~rollout.mask].any()
+    assert rollout.scores.tolist() == pytest.approx(models.scores(PROMPTS, rollout.pairs, []))
     assert not models.policy.module.training
     assert all(master.grad is None for master in models.policy.weights.masters.values())
 
 
-def test_metrics_follow_from_the_experience(models, config):
-    experience, metrics = rollout(models, config)
+def test_numbers_of_a_batch_find_their_place(models, batcher, config):
+    rollout = collect(models, batcher, PROMPTS, config, 0)
+    rows = [4, 1]
+    batch = batcher.batch([rollout.pairs[row] for row in rows])
+    flat = torch.arange(1.0, 1.0 + len(batch.targets))
+    into = rollout.empty()
+    place(into, rows, batch, flat)
+    assert torch.equal(rollout.flat(into, rows), flat)
+    assert into[4, 0] == 1
+    assert not into[[0, 2, 3, 5]].any()
+    assert not into[~rollout.mask].any()
+
+
+def test_metrics_follow_from_the_rollout(models, batcher, config):
+    rollout = collect(models, batcher, PROMPTS, config, 0)
+    logprobs = plain_logprobs(models.policy.module, rollout)
+    recorded = logprobs.clone()
+    recorded[0, 0] += 0.25
+    entropy = rollout.mask * 2.0
+    rewards, metrics = rewards_of(rollout, recorded, entropy, config.ppo, 0.5)
     ended = torch.tensor(
-        [p.completion_ids[-1] in models.language.tokenizer.eos_ids for p in experience.pairs]
+        [p.completion_ids[-1] in models.language.tokenizer.eos_ids for p in rollout.pairs]
     )
-    scores = torch.tensor(models.scores(PROMPTS, experience.pairs, []))
-    expected = torch.where(ended, scores, -2.0).mean() - 0.5 * metrics["objective/kl"]
+    assert torch.equal(rollout.ended, ended)
+    expected = torch.where(ended, rollout.scores, -2.0).mean() - 0.5 * metrics["objective/kl"]
     assert metrics["objective/reward"] == pytest.approx(expected.item(), abs=1e-4)
-    assert metrics["objective/score"] == pytest.approx(scores.mean().item(), abs=1e-4)
+    assert metrics["objective/score"] == pytest.approx(rollout.scores.mean().item(), abs=1e-4)
     assert metrics["objective/eos_rate"] == pytest.approx(ended.float().mean().item())
     assert metrics["objective/kl"] != 0
     assert metrics["objective/kl_k3"] > 0
-    assert metrics["policy/sampling_gap"] == pytest.approx(0, abs=1e-5)
-    assert 0 < metrics["objective/entropy"] < 6
+    assert metrics["objective/entropy"] == pytest.approx(2)
+    count_of_tokens = int(rollout.mask.sum())
+    assert metrics["policy/sampling_gap"] == pytest.approx(0.25 / count_of_tokens, abs=1e-5)
+    assert metrics["policy/sampling_gap_max"] == pytest.approx(0.25, abs=1e-5)
+    assert not rewards[~rollout.mask].any()
 
 
-def test_whitening_may_be_left_out(models, config, project, reward_run):
-    plain = project(
-        "plain",
-        ppo={"reward": str(reward_run), "whiten_advantages": False, "missing_eos": "ignore"},
-    )
-    whitened = rollout(models, config)[0].advantages
-    mask = rollout(models, config)[0].mask
-    assert whitened[mask].mean().item() == pytest.approx(0, abs=1e-5)
-    assert whitened[mask].std(correction=0).item() == pytest.approx(1, abs=1e-3)
-    experience, _ = rollout(models, plain)
-    torch.testing.assert_close(
-        experience.returns[experience.mask],
-        (experience.advantages + experience.values)[experience.mask],
-    )
+def test_whitening_may_be_left_out(models, batcher, config, project, reward_run):
+    rollout = collect(models, batcher, PROMPTS, config, 0)
+    mask = rollout.mask
+    torch.manual_seed(0)
+    rewards, values, logprobs = (torch.randn(mask.shape) * mask for _ in range(3))
+    whitened = experience_of(rollout, logprobs, values, rewards, config.ppo)
+    assert whitened.advantages[mask].mean().item() == pytest.approx(0, abs=1e-5)
+    assert whitened.advantages[mask].std(correction=0).item() == pytest.approx(1, abs=1e-3)
+    plain = project("plain", ppo={"reward": str(reward_run), "whiten_advantages": False}).ppo
+    found = experience_of(rollout, logprobs, values, rewards, plain)
+    expected, returns = generalised_advantages(rewards, values, mask)
+    assert torch.equal(found.advantages, expected)
+    assert torch.equal(found.returns, returns)
+    assert torch.equal(whitened.returns, returns)
 
 
-def test_the_advantage_of_the_last_token_is_reward_minus_value(models, project, reward_run):
-    config = project(
-        "plain",
-        ppo={
-            "reward": str(reward_run),
-            "whiten_advantages": False,
-            "missing_eos": "ignore",
-            "kl_coef": 0.0,
-        },
-    )
-    experience, _ = rollout(models, config)
-    scores = torch.tensor(models.scores(PROMPTS, experience.pairs, []))
-    last = experience.mask.sum(1) - 1
-    rows = torch.arange(len(last))
-    torch.testing.assert_close(
-        experience.advantages[rows, last], scores - experience.values[rows, last]
-    )
-    rewards = torch.zeros_like(experience.values)
-    rewards[rows, last] = scores
-    expected, _ = generalised_advantages(rewards, experience.values, experience.mask)
-    torch.testing.assert_close(experience.advantages, expected)
-
-
-def test_selecting_rows_cuts_to_their_longest(models, config):
-    experience, _ = rollout(models, config)
-    lengths = [len(pair.completion_ids) for pair in experience.pairs]
-    chosen = sorted(range(6), key=lambda n: lengths[n])[:2][::-1]
-    part: Experience = experience.select(chosen)
-    assert part.mask.shape == (2, max(lengths[n] for n in chosen))
-    assert part.pairs == [experience.pairs[n] for n in chosen]
-    assert part.mask.sum(1).tolist() == [lengths[n] for n in chosen]
-    width = part.mask.shape[1]
-    assert torch.equal(part.returns, experience.returns[chosen][:, :width])
-
-
-def test_every_pass_is_counted(models, config):
+@pytest.mark.parametrize("reread", [True, False])
+def test_every_pass_is_counted(models, batcher, config, reread: bool):
     cost = Cost()
-    experience, _ = collect(models, PROMPTS, config, 0, 0.1, cost)
-    assert cost.generated_tokens == sum(len(pair.completion_ids) for pair in experience.pairs)
-    # Old policy, reference, reward model and value model.
-    assert cost.scored_tokens == 4 * sum(map(len, experience.pairs))
+    rollout = collect(models, batcher, PROMPTS, config, 0)
+    count(cost, models, rollout, reread=reread)
+    assert cost.generated_tokens == sum(len(pair.completion_ids) for pair in rollout.pairs)
+    # Reference and reward model; old policy and value model too where they are read before.
+    assert cost.scored_tokens == (4 if reread else 2) * sum(map(len, rollout.pairs))
     assert cost.trained_tokens == 0

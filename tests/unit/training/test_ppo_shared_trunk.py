@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fakes.token_pairs import batch_of
 from fakes.training_data import make_project, make_prompt
 from heedful.core.errors import CheckpointError
 from heedful.core.metrics import read_metrics
-from heedful.core.run import Cost, RunDirectory
+from heedful.core.run import RunDirectory
 from heedful.core.settings import Project
 from heedful.models.checkpoint import load_state, read_checkpoint
 from heedful.models.loading import trunk_of
@@ -95,11 +96,11 @@ class TestModels:
         ours, theirs = models.policy.module, models.ref_policy
         assert torch.equal(ours(input_ids=IDS).logits, theirs(input_ids=IDS).logits)
         assert isinstance(models.scorer, RewardModel)
-        score = models.scorer.model.scores(IDS, LENGTHS)
-        assert torch.equal(models.value.module.scores(IDS, LENGTHS), score)
+        score = models.scorer.model.scores(batch_of(IDS, LENGTHS))
+        assert torch.equal(models.value.module.scores(batch_of(IDS, LENGTHS)), score)
         merged = RewardModel.open(
             str(adapted_reward), torch.device("cpu"), getattr(torch, dtype)
-        ).model.scores(IDS, LENGTHS)
+        ).model.scores(batch_of(IDS, LENGTHS))
         tolerance = 1e-5 if dtype == "float32" else 0.1
         torch.testing.assert_close(score, merged, rtol=tolerance, atol=tolerance)
 
@@ -109,14 +110,14 @@ class TestModels:
 
         def frozen() -> tuple[torch.Tensor, torch.Tensor]:
             found = models.ref_policy(input_ids=IDS).logits
-            return found.clone(), models.scorer.model.scores(IDS, LENGTHS).clone()
+            return found.clone(), models.scorer.model.scores(batch_of(IDS, LENGTHS)).clone()
 
         before = frozen()
         move_away(models)
         assert all(map(torch.equal, before, frozen()))
         ours = models.policy.module(input_ids=IDS).logits
         assert not torch.equal(ours, before[0])
-        assert not torch.equal(models.value.module.scores(IDS, LENGTHS), before[1])
+        assert not torch.equal(models.value.module.scores(batch_of(IDS, LENGTHS)), before[1])
 
 
 def test_an_iteration_is_that_of_four_models_apart(shared):
@@ -133,12 +134,17 @@ def test_an_iteration_is_that_of_four_models_apart(shared):
             if name == "apart":
                 set_apart(models, config)
                 assert not set.intersection(*own_parameters(models))
-            experience, _ = collect(models, PROMPTS, config, 0, 0.1, Cost())
+            rollout = collect(models, training.batcher, PROMPTS, config, 0)
+            numbers = [
+                rollout.scores,
+                rollout.ref_logprobs,
+                training.updates._read_policy(rollout, keep=False).logprobs,
+                training.updates._read_values(rollout),
+            ]
             metrics = training._iterate(0)
             assert all(p.grad is None for p in models.ref_policy.parameters())
-        fields = ("logprobs", "values", "advantages", "returns")
         found.append(
-            [experience.pairs, *(getattr(experience, field).tolist() for field in fields)]
+            [rollout.pairs, *(number.tolist() for number in numbers)]
             + [{k: v for k, v in metrics.items() if not k.startswith(("time/", "progress/"))}]
             + [
                 {k: v.tolist() for k, v in trained.weights.masters.items()}

@@ -9,45 +9,20 @@ from fakes.training_data import WORDS, make_prompt, write_rankings
 from heedful.core.errors import ConfigError
 from heedful.core.jsonl import read_records, sha256_file
 from heedful.core.metrics import METRICS, read_metrics
-from heedful.core.records import EvalResult, Ranking
+from heedful.core.records import EvalResult
 from heedful.core.run import RunDirectory, read_card
 from heedful.core.settings import Project
 from heedful.losses.ranking import ranking_loss
 from heedful.models.checkpoint import load_scalar, read_checkpoint
 from heedful.models.folders import ModelFolder
 from heedful.training import reward
-from heedful.training.batches import TokenPair
+from heedful.training.batches import stream_slice
 from heedful.training.display import Display
-from heedful.training.examples import RankedExample, read_demonstrations
-from heedful.training.reward import ranking_groups
+from heedful.training.examples import read_demonstrations
 from heedful.training.reward_evaluation import SourceScore
 from heedful.training.scoring import RewardModel
 
 CPU = torch.device("cpu")
-
-
-def example(*lengths: int) -> RankedExample:
-    """A ranking whose completions, prompt token counted, have these lengths."""
-    ranking = Ranking(
-        id="r",
-        prompt_id="p",
-        completion_ids=tuple(f"c{n}" for n in range(len(lengths))),
-        ranks=tuple(range(1, len(lengths) + 1)),
-        labeller_id="l",
-        made_by="simulated",
-    )
-    pairs = [TokenPair(prompt_ids=[1], completion_ids=[2] * (n - 1)) for n in lengths]
-    return RankedExample(pairs=pairs, sources=("m",) * len(pairs), ranking=ranking)
-
-
-def test_rankings_stay_whole_within_the_budget():
-    examples = [example(9, 3), example(4, 4, 4), example(30, 2), example(5, 5)]
-    groups = ranking_groups(examples, 24)
-    assert sorted(index for group in groups for index in group) == [0, 1, 2, 3]
-    for group in groups:
-        rows = sum(len(examples[index].pairs) for index in group)
-        width = max(len(pair) for index in group for pair in examples[index].pairs)
-        assert rows * width <= 24 or len(group) == 1
 
 
 def test_scores_are_kept_by_source_and_demonstrations_have_mean_0(reward_run):
@@ -87,15 +62,21 @@ def test_demonstrations_score_zero_on_average_and_still_do_once_reloaded(reward_
     assert loaded.offset.item() == model.model.offset.item()
 
 
-def test_each_completion_is_encoded_once(project, display: Display):
+def test_each_prompt_and_each_completion_is_encoded_once(project, display: Display):
     config = project(reward={"epochs": 1, "batch_size": 4})
-    run_rows: list[int] = []
+    num_tokens: list[int] = []
     training = begun(config, display)
     training.model.trunk.register_forward_pre_hook(
-        lambda _, __, kwargs: run_rows.append(len(kwargs["input_ids"])), with_kwargs=True
+        lambda _, __, kwargs: num_tokens.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
     metrics = training._step(0)
-    assert sum(run_rows) == 3 * 4
+    expected = [
+        len(example.pairs[0].prompt_ids) + sum(len(pair.completion_ids) for pair in example.pairs)
+        for example in training.data.train
+    ]
+    chosen = stream_slice(len(training.data.train), 0, 4, config.run.seed)
+    assert sum(num_tokens) == sum(expected[index] for index in chosen)
+    assert training.directory.card.cost.trained_tokens == sum(num_tokens)
     assert metrics["reward/num_pairs"] == 3 * 4
 
 

@@ -14,7 +14,9 @@ from heedful.core.records import Prompt, SamplingParameters
 from heedful.core.run import read_card
 from heedful.generation.language_model import LanguageModel
 from heedful.models.checkpoint import read_checkpoint
-from heedful.training import sft
+from heedful.models.loading import trunk_of
+from heedful.training import batches, sft
+from heedful.training.batches import Batcher
 from heedful.training.display import Display
 from heedful.training.examples import read_demonstrations
 from heedful.training.language import language_loss
@@ -67,11 +69,16 @@ def test_the_same_seed_gives_the_same_bytes(project, display: Display):
     assert files["one"] == files["two"] != files["other"]
 
 
-def test_packing_changes_the_speed_not_the_loss(project, display: Display):
-    for name, packing in (("packed", True), ("padded", False)):
-        sft.train(project(name, sft={"packing": packing}), display)
-    packed, padded = (rows(project(name).run.dir) for name in ("packed", "padded"))
-    for ours, theirs in zip(packed, padded, strict=True):
+def test_padding_changes_the_speed_not_the_loss_and_is_said(
+    project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    sft.train(project("side by side"), Display())
+    assert "padded" not in capsys.readouterr().err
+    monkeypatch.setattr(batches, "takes_side_by_side", lambda _: False)
+    sft.train(project("padded"), Display())
+    assert "A LlamaModel reads rows padded to the longest" in capsys.readouterr().err
+    ragged, padded = (rows(project(name).run.dir) for name in ("side by side", "padded"))
+    for ours, theirs in zip(ragged, padded, strict=True):
         assert ours["language/loss"] == pytest.approx(theirs["language/loss"], rel=1e-3)
 
 
@@ -100,9 +107,12 @@ def validation_loss(path: Path, config) -> float:
     return language_loss(
         language.model,
         data.validation,
-        max_tokens=256,
-        pad_id=language.tokenizer.pad_id,
-        device=torch.device("cpu"),
+        Batcher(
+            trunk_of(language.model),
+            pad_id=language.tokenizer.pad_id,
+            device=torch.device("cpu"),
+            max_tokens=256,
+        ),
     )
 
 
