@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from heedful.generation.decoder_weights import Matrix, Norm, is_plain
@@ -77,16 +78,20 @@ def read_layout(model: Any) -> Layout | None:
     config = model.config
     if config.model_type not in FAMILIES or not _is_known(config):
         return None
+    if torch.is_autocast_enabled(model.device.type):  # types change on the way
+        return None
     trunk = trunk_of(model)
     layers = trunk.h if config.model_type == "gpt2" else trunk.layers
     layers = list(layers)[: config.num_hidden_layers]
-    linear = [
+    products = [
         module
         for layer in layers
         for name, module in layer.named_modules()
         if name.rpartition(".")[2] in _MATRICES
     ]
-    if not all(map(is_plain, linear)) or len({_dtype(module) for module in linear}) > 1:
+    if not all(map(is_plain, (*products, model.get_output_embeddings()))):
+        return None
+    if len({own.dtype for name, own in model.named_parameters() if ".lora_" not in name}) > 1:
         return None
     heads = config.num_attention_heads
     final = {"gpt2": "ln_f", "gpt_neox": "final_layer_norm"}.get(config.model_type, "norm")
@@ -122,10 +127,6 @@ def _is_known(config: Any) -> bool:
 
 def _plus_one(config: Any) -> bool:
     return bool(config.model_type.startswith("gemma"))
-
-
-def _dtype(layer: Any) -> Any:
-    return getattr(layer, "base_layer", layer).weight.dtype
 
 
 def _read_block(layer: Any, config: Any) -> Block:

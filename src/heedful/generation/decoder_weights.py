@@ -75,12 +75,19 @@ class Matrix:
             self._weights = []
             self._merged = [None] * len(self._layers)
 
+    def release(self) -> None:
+        """Hold no weights until the next `refresh`."""
+        self._packed, self._weights = None, []
+        self._merged = [None] * len(self._layers)
+
     def __call__(self, x: Tensor) -> Tensor:
         """`[N, in]` to `[N, all outs]`."""
         if self._packed is not None:
             multiply = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
             product: Tensor = multiply(x, self._packed, self._bias, "none", [], "")
             return product
+        if not self._weights:
+            raise RuntimeError("weights were released: refresh the decoder before its next use")
         if len(self._weights) == 1:
             return functional.linear(x, self._weights[0], self._bias)
         product = torch.cat([functional.linear(x, weight) for weight in self._weights], dim=-1)

@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import PreTrainedModel
 
 from fakes.tiny_models import build_model
+from heedful.core.errors import ModelError
 from heedful.generation.decoder import Decoder
 from heedful.models.adapters import LoraLinear, add_lora
 from heedful.models.precision import compute_in
@@ -223,6 +224,7 @@ def test_the_model_is_left_as_it_was(name: str) -> None:
     decoder.refresh(2)
     read_all(decoder, random_ids(7, 11), (5, 9))
     decoder.release()
+    assert not any(matrix._weights for matrix in decoder._layout.blocks[0].matrices())
     assert model.training
     for key, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[key]), key
@@ -246,6 +248,27 @@ def test_adapters_are_merged(name: str) -> None:
     decoder.refresh(2)
     for ours, expected in zip(read_all(decoder, texts, (5, 9)), without, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_adapters_put_in_later_are_seen() -> None:
+    model = build()
+    decoder = decoder_of(model)
+    add_lora(model, rank=2, alpha=4, seed=0)
+    for module in model.modules():
+        if isinstance(module, LoraLinear):
+            torch.nn.init.normal_(module.lora_B, std=0.5)
+    decoder.refresh(1)
+    (text,) = random_ids(9)
+    (ours,) = read_all(decoder, [text], [5])
+    torch.testing.assert_close(ours, own_logits(model, text, 5), rtol=1e-5, atol=1e-4)
+
+
+def test_other_layers_put_in_later_are_refused() -> None:
+    model = build()
+    decoder = decoder_of(model)
+    model.model.layers[1].mlp.down_proj = torch.nn.Sequential(model.model.layers[1].mlp.down_proj)
+    with pytest.raises(ModelError, match="LlamaForCausalLM were replaced"):
+        decoder.refresh(1)
 
 
 @pytest.mark.parametrize("name", ["cohere", "granite"])

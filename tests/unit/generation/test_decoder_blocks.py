@@ -71,3 +71,8 @@ def test_layers_past_the_configured_number_are_not_read() -> None:
         layout = read_layout(model)
     assert layout is not None
     assert len(layout.blocks) == 2
+
+
+def test_under_autocast_there_is_no_layout() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert read_layout(build_model("llama")) is None
