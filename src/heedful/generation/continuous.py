@@ -162,6 +162,9 @@ class ContinuousBatch:
             self._lengths[free] = [len(prompt) for prompt in prompts]
             self._write_lengths(free)
         self._cache.width = int(self._lengths.max())
+        if 2 * (self._cache.width + 1) <= self._cache.capacity:
+            # The long ones have gone, and attention reads all columns.
+            self._cache.trim(self._cache.width + 1)
         logits = self._steps(self._last_ids)
         self._lengths += 1
         self._last_ids, logprobs = self._sampling.draw(logits)

@@ -69,6 +69,8 @@ class NativeEngine:
                 "drawn through its own forward pass, which takes longer",
                 type(model).__name__,
             )
+        else:
+            self._decoder.release()
 
     def generate(
         self,

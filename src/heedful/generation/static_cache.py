@@ -62,6 +62,13 @@ class StaticCache:
         lengths[: self.rows] = self.lengths
         self.lengths = lengths
 
+    def trim(self, capacity: int) -> None:
+        """Give back columns beyond `capacity`, which no row reaches; the blocks move."""
+        capacity = -(-capacity // BLOCK) * BLOCK
+        if capacity < self.capacity:
+            for blocks in (self.keys, self.values):
+                blocks[:] = [block[:, :, :capacity].contiguous() for block in blocks]
+
     def copy_rows(self, source: Tensor, target: Tensor) -> None:
         """Let rows `target` [n] hold what rows `source` [n] hold; a source is no target."""
         for blocks in (self.keys, self.values):

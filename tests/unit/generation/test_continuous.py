@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -40,15 +41,14 @@ def decoder(model: PreTrainedModel, sizes: list[int]) -> Decoder:
     return decoder
 
 
-def run(
-    model: PreTrainedModel,
+def begin(
     decoder: Decoder,
     requests: Sequence[GenerationRequest],
     rows: int,
     eos_ids: Sequence[int] = (),
     progress: Callable[[int], None] = lambda _: None,
-) -> dict[tuple[int, int], Generated]:
-    batch = ContinuousBatch(
+) -> ContinuousBatch:
+    return ContinuousBatch(
         decoder,
         requests,
         range(len(requests)),
@@ -57,8 +57,13 @@ def run(
         decode=lambda ids: str(list(ids)),
         on_progress=progress,
     )
+
+
+def run(
+    model: PreTrainedModel, decoder: Decoder, *arguments: Any, **options: Any
+) -> dict[tuple[int, int], Generated]:
     with inference(model):
-        return batch.run()
+        return begin(decoder, *arguments, **options).run()
 
 
 def tokens(found: dict[tuple[int, int], Generated]) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -111,6 +116,22 @@ def test_a_free_row_waits_at_its_prompt(model: PreTrainedModel, decoder: Decoder
     assert [len(found[n, 0].token_ids) for n in range(9)] == lengths
     alone = run(model, decoder, asked[8:], 1)
     assert alone[0, 0].token_ids == found[8, 0].token_ids
+
+
+def test_the_cache_shrinks_when_the_long_ones_have_gone(
+    model: PreTrainedModel, decoder: Decoder
+) -> None:
+    batch = begin(decoder, [request(1, prompt=80, max_tokens=3), *map(request, range(2, 5))], 1)
+    capacities: list[int] = []
+    model.model.embed_tokens.register_forward_hook(
+        lambda _m, _a, _o: capacities.append(batch._cache.capacity)
+    )
+    with inference(model):
+        batch.run()
+    assert capacities[:3] == [96, 96, 96]
+    # The next prompt is read before the cache is trimmed.
+    assert capacities[3:5] == [96, 32]
+    assert set(capacities[5:]) == {32}
 
 
 @pytest.mark.parametrize("seed", range(2))

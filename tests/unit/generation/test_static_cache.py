@@ -62,6 +62,18 @@ def test_what_was_never_written_is_zero() -> None:
     assert not cache.values[0][:, :, 2:].any()
 
 
+def test_trimming_gives_back_columns_and_keeps_what_is_held() -> None:
+    cache = filled(2, [3, BLOCK + 1])
+    cache.reserve(2, 5 * BLOCK)
+    cache.trim(BLOCK + 1)
+    assert (cache.rows, cache.capacity, cache.width) == (2, 2 * BLOCK, BLOCK + 1)
+    assert_holds(cache, 0, 0, 3)
+    assert_holds(cache, 1, 1, BLOCK + 1)
+    assert all(block.is_contiguous() for block in (*cache.keys, *cache.values))
+    cache.trim(4 * BLOCK)
+    assert cache.capacity == 2 * BLOCK
+
+
 def test_rows_are_copied() -> None:
     cache = filled(4, [3, 5, 1, 0])
     cache.copy_rows(torch.tensor([1, 1]), torch.tensor([0, 3]))
