@@ -1,6 +1,5 @@
 """`heedful data ...`: from raw prompts to training sets one can defend."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -167,19 +166,14 @@ def withdraw(
         )
     key, salt = read_key(KEY_VARIABLE) or NO_KEY, read_key(SALT_VARIABLE)
     salts = [salt] if salt else []
-    with ExitStack() as stack:
-        found = elsewhere = None
-        if database is not None:
-            from heedful.labelling.withdrawal import records_in, withdraw_from
+    if database is None:
+        lines = remove(user, folders or [], register=register, key=key, salts=salts).lines()
+    else:
+        from heedful.pipeline.label_withdrawal import withdraw_everywhere
 
-            found = stack.enter_context(opened(database))
-            elsewhere = records_in(found, user, key=key, salts=salts)
-        # Files first: once the database has forgotten a text, nobody finds it in a file.
-        report = remove(
-            user, folders or [], register=register, key=key, salts=salts, elsewhere=elsewhere or ()
-        )
-        lines = report.lines() if folders else [f"{register}: their withdrawal is registered."]
-        if found is not None:
-            lines += withdraw_from(found, user, key=key, salts=salts).lines()
+        with opened(database) as found:
+            lines = withdraw_everywhere(
+                user, folders or [], found, register=register, key=key, salts=salts
+            )
     for line in lines:
         typer.echo(line)

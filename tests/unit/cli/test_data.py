@@ -1,6 +1,5 @@
 """`heedful data ...` as it is typed."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -94,38 +93,19 @@ def test_release_and_withdrawal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "withdrawn" in reasons
 
 
-def test_a_withdrawal_reaches_the_labelling_database_and_what_quotes_it(
+def test_a_withdrawal_reaches_the_labelling_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HEEDFUL_DATABASE", raising=False)
     monkeypatch.chdir(tmp_path)
     shell = LabelShell(tmp_path)
-    instruction = "Why does the otter of Ilse float on its back?"
     with shell.open() as database, database.write() as session:
-        demo = demo_project(session, num_prompts=1)
-        hers = demo_prompt("ilse", instruction=instruction)
-        hers = hers.model_copy(update={"user_id": "ilse@example.org"})
-        add_prompts(session, demo.id, [hers])
-    quoting = tmp_path / "exports" / "pairs.jsonl"
-    quoting.parent.mkdir()
-    row = {"prompt": instruction, "chosen": "To rest.", "rejected": "No."}
-    quoting.write_text(json.dumps(row) + "\n" + json.dumps({**row, "prompt": "Hello."}) + "\n")
+        hers = demo_prompt("ilse").model_copy(update={"user_id": "ilse@example.org"})
+        add_prompts(session, demo_project(session, num_prompts=1).id, [hers])
     with pytest.raises(ConfigError, match="nothing to look through"):
         data("withdraw", "ilse@example.org")
-    shown = data(
-        "withdraw",
-        "ilse@example.org",
-        "--in",
-        quoting.parent,
-        "--database",
-        tmp_path / shell.file,
-    )
-    assert f"{quoting}: 1 removed" in shown
-    assert "heedful.db: removed: prompts 1; their withdrawal is registered there." in shown
-    assert "backups" in shown
-    assert instruction not in quoting.read_text()
-    for file in (file for file in tmp_path.rglob("*") if file.is_file()):
-        assert b"otter of Ilse" not in file.read_bytes(), file
     shown = data("withdraw", "ilse@example.org", "--database", tmp_path / shell.file)
     assert "withdrawals.jsonl: their withdrawal is registered." in shown
-    assert "nothing of theirs was found" in shown
+    assert "heedful.db: removed: prompts 1; their withdrawal is registered there." in shown
+    monkeypatch.setenv("HEEDFUL_DATABASE", shell.url)
+    assert "nothing of theirs was found" in data("withdraw", "ilse@example.org")
