@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from heedful.core.errors import CheckpointError, ModelError
@@ -83,11 +82,16 @@ def _plain_layout(layer: nn.Module, weight: Tensor) -> Tensor:
 def _adapted(
     states: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scaling: float
 ) -> tuple[Tensor, Tensor]:
-    """The layer's output, and x A^T as [N, rank]."""
+    """The layer's output, and scaling x A^T as [N, rank].
+
+    The large product is added to the small one and their sum rounded once: a small number
+    added to a large one that is rounded already would often leave it as it is.
+    """
     flat = states.reshape(-1, states.shape[-1])
-    outputs = functional.linear(flat, weight, bias)
-    narrow = flat @ down.t()
-    outputs.addmm_(narrow, up.t(), alpha=scaling)
+    narrow = (flat @ down.t()).mul_(scaling)
+    outputs = (narrow @ up.t()).addmm_(flat, weight.t())
+    if bias is not None:
+        outputs += bias
     return outputs.view(*states.shape[:-1], -1), narrow
 
 
@@ -118,9 +122,8 @@ class _Adapted(torch.autograd.Function):
         into_narrow = (into @ up).mul_(ctx.scaling)
         grad_states = None
         if ctx.needs_input_grad[0]:
-            grad_states = (into @ weight).addmm_(into_narrow, down).view(states.shape)
-        grad_up = (into.t() @ narrow).mul_(ctx.scaling)
-        return grad_states, None, None, into_narrow.t() @ flat, grad_up, None
+            grad_states = (into_narrow @ down).addmm_(into, weight).view(states.shape)
+        return grad_states, None, None, into_narrow.t() @ flat, into.t() @ narrow, None
 
 
 def add_lora(model: Any, *, rank: int, alpha: float, seed: int) -> None:
@@ -199,8 +202,8 @@ def _dithered(weight: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows colu
     """`weight` in bfloat16, rounded up as often as it is near the upper neighbour.
 
     A frozen weight in bfloat16 lies on the grid: rounded to nearest, it would swallow every
-    update below half its last digit, and the decoder would sample from the reference. Here
-    the thresholds differ from weight to weight, always in the same way, so that what is lost
+    update below half its last digit, and little of what was trained would be left. Here the
+    thresholds differ from weight to weight, always in the same way, so that what is lost
     in one is made up for in others. A weight on the grid stays as it is.
     """
     noise = torch.Generator().manual_seed(0)
@@ -214,6 +217,9 @@ def _dithered(weight: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows colu
 def merged_state_dict(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`weights` with every adapter added into the layer it belongs to, under plain names.
 
+    Where the model computes in bfloat16 the sums lie on bfloat16's grid, see `_dithered`: who
+    computes with them in bfloat16 again has the model that was trained.
+
     Args:
         model: The model with its adapters (it is not changed).
         weights: Its full state in float32, see `MasterWeights.full_state_dict`.
@@ -222,7 +228,9 @@ def merged_state_dict(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[s
     for name, module in model.named_modules():
         if isinstance(module, LoraLinear):
             update = module.update(weights[f"{name}.lora_A"], weights[f"{name}.lora_B"])
-            merged[f"{name}.base_layer.weight"] = merged[f"{name}.base_layer.weight"] + update
+            found = merged[f"{name}.base_layer.weight"] + update
+            rounded = module.base_layer.weight.dtype == torch.bfloat16
+            merged[f"{name}.base_layer.weight"] = _dithered(found).float() if rounded else found
     return {name.replace(".base_layer.", "."): tensor for name, tensor in merged.items()}
 
 
