@@ -24,7 +24,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from heedful.core.errors import ModelError
-from heedful.models.ragged import Group, Layout
+from heedful.models.ragged import Group, Layout, Steps
 
 NAME = "heedful"
 LONGEST = 512  # tokens
@@ -144,43 +144,38 @@ def _attend_side_by_side(
 
     Groups with many keys, and all on a GPU, go to the fused attention.
     """
-    heads, groups, width = query.shape[1], key.shape[1], query.shape[3]
-    scaling = width**-0.5 if scaling is None else scaling
+    scaling = query.shape[3] ** -0.5 if scaling is None else scaling
     window, cap = options.get("sliding_window"), options.get("softcap")
-    # Tokens outermost, as transformers keeps them: no copy.
-    flat = [states.transpose(1, 2).reshape(-1, states.shape[3]) for states in (query, key, value)]
     parts: list[Tensor] = []
     for stretch in layout.stretches(LONGEST):
         if query.device.type == "cpu" and cap is None and stretch.groups[0].keys <= LONGEST:
-            found = _SideBySide.apply(*flat, stretch, heads, scaling, window)  # type: ignore[no-untyped-call]
+            found = _SideBySide.apply(query, key, value, stretch, scaling, window)  # type: ignore[no-untyped-call]
             parts.append(found)
             continue
         parts += [
-            _fused(flat, group, (heads, groups), scaling, window, cap) for group in stretch.groups
+            _fused((query, key, value), group, scaling, window, cap) for group in stretch.groups
         ]
     mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return mixed.view(1, layout.num_tokens, heads, -1)
+    return mixed.view(1, layout.num_tokens, query.shape[1], -1)
 
 
 def _fused(
-    flat: Sequence[Tensor],
+    states: Sequence[Tensor],
     group: Group,
-    num_heads: tuple[int, int],
     scaling: float,
     window: int | None,
     cap: float | None,
 ) -> Tensor:
     """One group's results, [tokens * heads, D], by the fused attention or with capped scores."""
-    heads, groups = num_heads
-    batch = len(group.segments)
-    query, key, value = flat
-    rows = query[_tokens(group, heads)].index_select(0, group.query_places(heads))
+    batch, heads, groups = len(group.segments), states[0].shape[1], states[1].shape[1]
+    query, steps = _flat(states[0])
+    rows = query.index_select(0, group.query_places(heads, steps))
     rows = rows.view(batch, heads, group.queries, -1)
     keys, values = (
-        states.index_select(0, group.key_places(groups))
+        flat.index_select(0, group.key_places(groups, steps))
         .view(batch, groups, group.keys, -1)
         .repeat_interleave(heads // groups, dim=1)
-        for states in (key, value)
+        for flat, steps in map(_flat, states[1:])
     )
     causal = group.plain and (window is None or window >= group.keys)
     if cap is not None:
@@ -250,7 +245,7 @@ def _product_gradients(
 
 
 class _SideBySide(torch.autograd.Function):
-    """Attention of a layout's groups by matrix products; states are [N * heads, D].
+    """Attention of a layout's groups by matrix products: [1, heads, N, D] to [N * heads, D].
 
     A prompt that several completions see is gathered for each of them; its gradient is the
     sum over them.
@@ -263,20 +258,20 @@ class _SideBySide(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         layout: Layout,
-        heads: int,
         scaling: float,
         window: int | None,
     ) -> Tensor:
-        groups = len(key) // layout.num_tokens
-        mixed = value.new_empty((layout.stop - layout.start) * heads, value.shape[1])
+        heads, groups = query.shape[1], key.shape[1]
+        mixed = value.new_empty((layout.stop - layout.start) * heads, value.shape[3])
+        (flat, steps), *of_keys = map(_flat, (query, key, value))
         kept = []
         for group in layout.groups:
-            rows = query[_tokens(group, heads)].index_select(0, group.query_places(heads))
-            rows.mul_(scaling)
-            places = group.key_places(groups)
-            rows, keys, values = (
-                tensor.view(len(group.segments) * groups, -1, tensor.shape[1])
-                for tensor in (rows, key.index_select(0, places), value.index_select(0, places))
+            batch = len(group.segments) * groups
+            rows = flat.index_select(0, group.query_places(heads, steps)).mul_(scaling)
+            rows = rows.view(batch, -1, rows.shape[1])
+            keys, values = (
+                states.index_select(0, group.key_places(groups, step)).view(batch, group.keys, -1)
+                for states, step in of_keys
             )
             shape = (len(group.segments), groups, -1, group.queries, group.keys)
             hidden = group.hidden(window, query.dtype)
@@ -293,12 +288,11 @@ class _SideBySide(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         layout, heads, groups, kept = ctx.layout, ctx.heads, ctx.groups, ctx.saved_tensors
         grad_query = _room(layout, heads, kept[0])
+        steps = (heads, 1)
         grad_keys: list[Tensor] = []
         grad_values: list[Tensor] = []
         for number, group in enumerate(layout.groups):
-            rows = grad[_tokens(group, heads, layout.start)].index_select(
-                0, group.query_places(heads)
-            )
+            rows = grad.index_select(0, group.query_places(heads, steps, layout.start))
             rows.index_fill_(0, group.padded_places(heads), 0)
             states = kept[4 * number : 4 * number + 4]
             rows = rows.view(len(states[0]), -1, rows.shape[1])
@@ -308,11 +302,14 @@ class _SideBySide(torch.autograd.Function):
             torch.index_select(flat, 0, group.token_rows(heads), out=into)
             grad_keys.append(of_key.view(-1, of_key.shape[2]))
             grad_values.append(of_value.view(-1, of_value.shape[2]))
-        return (
+        found = (
             grad_query.mul_(ctx.scaling),
             _to_tokens(grad_keys, layout, groups),
             _to_tokens(grad_values, layout, groups),
-            *(None,) * 4,
+        )
+        return (
+            *(of.view(1, layout.num_tokens, -1, of.shape[1]).transpose(1, 2) for of in found),
+            *(None,) * 3,
         )
 
 
@@ -326,6 +323,14 @@ def _to_tokens(parts: Sequence[Tensor], layout: Layout, heads: int) -> Tensor:
     for group, part in zip(layout.groups, parts, strict=True):
         torch.index_select(part, 0, group.token_rows(heads), out=found[_tokens(group, heads)])
     return found
+
+
+def _flat(states: Tensor) -> tuple[Tensor, Steps]:
+    """[1, heads, N, D] as a list of [D], and the steps in it; no copy if dense."""
+    _, heads, length, width = states.shape
+    if states.transpose(1, 2).is_contiguous():
+        return states.transpose(1, 2).reshape(-1, width), (heads, 1)
+    return states.reshape(-1, width), (1, length)
 
 
 def _room(layout: Layout, heads: int, like: Tensor) -> Tensor:

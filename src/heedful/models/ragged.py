@@ -24,6 +24,9 @@ _CLOSE = 0.8  # segments of one group differ in length by no more than this
 _NEAR = 8  # or by no more than so many tokens
 
 
+Steps = tuple[int, int]
+
+
 class Segment(NamedTuple):
     """Tokens that see those before them, and all of `prefix_length` tokens elsewhere."""
 
@@ -80,26 +83,33 @@ class Group:
             self._cache[name] = found.to(self.device)
         return self._cache[name]
 
-    def query_places(self, heads: int) -> Int[Tensor, " R"]:
-        """Where each row's query stands in the group; rows are [B, heads, queries]."""
+    def query_places(self, heads: int, steps: Steps, origin: int = 0) -> Int[Tensor, " R"]:
+        """Where each row's query stands among states; rows are [B, heads, queries].
+
+        Args:
+            heads: Of the states.
+            steps: States from one token to the next, and from one head to the next.
+            origin: The token that the states begin with.
+        """
 
         def build() -> Any:
             start, length, _, _ = self._columns()
             offset = np.arange(self.queries)[None]
-            return _spread(np.where(offset < length, start + offset - self.start, 0), heads)
+            tokens = np.where(offset < length, start + offset, self.start)
+            return _spread(tokens - origin, heads, steps)
 
-        return self._kept(("query", heads), build)
+        return self._kept(("query", heads, steps, origin), build)
 
-    def key_places(self, heads: int) -> Int[Tensor, " R"]:
-        """Where each row's key stands in [N * heads]: prefix, then segment, then padding."""
+    def key_places(self, heads: int, steps: Steps) -> Int[Tensor, " R"]:
+        """The same for keys: the prefix, then the segment, then padding."""
 
         def build() -> Any:
             start, length, prefix_start, prefix = self._columns()
             offset = np.arange(self.keys)[None]
             own = np.where(offset < prefix + length, start + offset - prefix, self.start)
-            return _spread(np.where(offset < prefix, prefix_start + offset, own), heads)
+            return _spread(np.where(offset < prefix, prefix_start + offset, own), heads, steps)
 
-        return self._kept(("key", heads), build)
+        return self._kept(("key", heads, steps), build)
 
     def padded_places(self, heads: int) -> Int[Tensor, " P"]:
         """Which rows of queries are padding."""
@@ -215,9 +225,10 @@ class Layout:
         return self._bags[heads]
 
 
-def _spread(tokens: Any, heads: int) -> Any:
-    """Places of [B, T] tokens in [N * heads], as [B, heads, T], flat."""
-    return (tokens[:, None] * heads + np.arange(heads)[None, :, None]).reshape(-1)
+def _spread(tokens: Any, heads: int, steps: Steps) -> Any:
+    """Places of [B, T] tokens' heads, as [B, heads, T], flat."""
+    by_head = steps[1] * np.arange(heads)[None, :, None]
+    return (tokens[:, None] * steps[0] + by_head).reshape(-1)
 
 
 def _places(tokens: Any, heads: int) -> Any:

@@ -35,8 +35,11 @@ def test_every_query_sees_its_prefix_and_what_comes_before(
     found: dict[tuple[int, int], list[int]] = {}
     for group in layout.groups:
         batch = len(group.segments)
-        queries = group.query_places(heads).view(batch, heads, -1) + group.start * heads
-        keys = group.key_places(heads).view(batch, heads, -1)
+        queries = group.query_places(heads, (heads, 1)).view(batch, heads, -1)
+        other = group.query_places(heads, (1, num_tokens)).view(batch, heads, -1)
+        assert torch.equal(other % num_tokens, queries // heads)
+        assert torch.equal(other // num_tokens, queries % heads)
+        keys = group.key_places(heads, (heads, 1)).view(batch, heads, -1)
         seen = group.seen(window).expand(batch, 1, -1, -1)[:, 0]
         hidden = group.hidden(window, torch.float32).expand(batch, 1, 1, -1, -1)[:, 0, 0]
         assert torch.equal(hidden == 0, seen)
@@ -66,7 +69,7 @@ def test_a_keys_gradient_is_gathered_from_every_row_that_holds_it(
 ) -> None:
     layout = Layout.of(segments, CPU)
     rows, starts = layout.key_bags(heads)
-    held = torch.cat([group.key_places(heads) for group in layout.groups])
+    held = torch.cat([group.key_places(heads, (heads, 1)) for group in layout.groups])
     real = torch.cat(
         [
             (torch.arange(group.keys) < sum(segment[1::2])).repeat(heads)
