@@ -2,14 +2,17 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+# The peers that `bench` measures; benchmarks/peers/NAME.txt pins what each environment holds.
+PEERS := trl-ppo trl
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test check docs clean
+.PHONY: help quickstart test check docs bench clean
 
 help:  ## Show this list.
 	@echo "Heedful. Usage: make TARGET [PYTHON=python3.12]"
@@ -31,6 +34,10 @@ check: $(VENV)/.check  ## Style, types, floors and a strict build of the documen
 docs: $(VENV)/.check  ## Serve the documentation at http://127.0.0.1:8000.
 	$(BIN)/mkdocs serve
 
+bench: $(VENV)/.run $(PEERS:%=.bench/%/.installed)  ## Ours against the peers, in environments made here (BENCH_ARGS="--quick").
+	$(BIN)/heedful model get smollm2-135m-instruct
+	$(BIN)/python benchmarks/speed/run.py $(BENCH_ARGS)
+
 clean:  ## Remove .venv and what the tools left behind; runs stay.
 	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -46,6 +53,13 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 $(VENV)/.check: pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[test,check,docs]'
 	@touch $@ $(VENV)/.run $(VENV)/.test
+
+.bench/%/.installed: benchmarks/peers/%.txt | $(BIN)/python
+	@rm -rf .bench/$*
+	@mkdir -p .bench
+	$(BIN)/python -m venv .bench/$*
+	.bench/$*/bin/python -m pip install --disable-pip-version-check -r $<
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from heedful.core.jsonl import write_records
-from heedful.core.records import Completion, Demonstration, Prompt, Ranking, text_hash
-from heedful.core.settings import DataSettings, FormatSettings
+from heedful.core.records import (
+    Completion,
+    Demonstration,
+    FinishReason,
+    Prompt,
+    Ranking,
+    text_hash,
+)
+from heedful.core.settings import DataSettings, FormatSettings, Project
 from heedful.data.embedded_data import embedded_prompts
 from heedful.data.formatting import PromptFormatter
 from heedful.data.tokenizer import TextTokenizer
@@ -23,10 +30,12 @@ from heedful.models.checkpoint import save_scalar
 from heedful.models.folders import find_model
 from heedful.models.loading import trunk_of
 from heedful.models.scalar import ScalarModel
+from heedful.training.display import Display
 from heedful.training.examples import read_demonstrations, read_rankings
 
 NEVER = "<|never|>"
 LONGEST = 1024
+LORA_RANK = 16
 PROMPT_SHARE = 0.25  # of the tokens of a demonstration, and of a ranked completion
 _COMMON = (
     "about after again animal answer apple around because before better between book bread "
@@ -70,6 +79,10 @@ class Material:
         form = plain_format() if endless else FormatSettings()
         name = "reward-endless" if endless else "reward"
         return self._made(name, lambda folder: make_reward_model(base, form, folder)) / "checkpoint"
+
+    def reward_adapter(self) -> Path:
+        """A reward checkpoint that can share the endless model's trunk, after one short step."""
+        return self._made("reward-adapter", self._train_adapter) / "run" / "checkpoint"
 
     def prompts(self, count: int, num_tokens: int) -> Path:
         """Prompts of exactly `num_tokens`, formatted, and their ids."""
@@ -157,7 +170,36 @@ class Material:
             raise SystemExit("the demonstrations have other lengths than asked for")
         _write_ids(folder, pairs=[(pair.prompt_ids, pair.completion_ids) for pair in pairs])
 
+    def _train_adapter(self, folder: Path) -> None:
+        from heedful.training.reward import train
+
+        self._write_rankings(folder, 2, 2, 48, "length")
+        config = {
+            "run": {"dir": folder / "run", "threads": 1},
+            "model": {"name": str(self.endless_model()), "device": "cpu", "lora_rank": LORA_RANK},
+            "format": plain_format().model_dump(),
+            "data": {"rankings": folder, "validation_share": 0},
+        }
+        train(Project.model_validate(config), Display(quiet=True))
+
     def _make_rankings(self, folder: Path, count: int, k: int, num_tokens: int) -> None:
+        self._write_rankings(folder, count, k, num_tokens, "stop")
+        data = DataSettings(rankings=folder, validation_share=0)
+        examples = read_rankings(data, self._formatter(), 0, print).train
+        if {len(pair) for one in examples for pair in one.pairs} != {num_tokens}:
+            raise SystemExit("the ranked completions have other lengths than asked for")
+        rows = [
+            {
+                "pairs": [(pair.prompt_ids, pair.completion_ids) for pair in one.pairs],
+                "ranks": one.ranking.ranks,
+            }
+            for one in examples
+        ]
+        _write_ids(folder, rankings=rows)
+
+    def _write_rankings(
+        self, folder: Path, count: int, k: int, num_tokens: int, reason: FinishReason
+    ) -> None:
         draw, of_prompt = random.Random(0), prompt_tokens(num_tokens)
         prompts = [self._prompt(f"prompt-{n}", of_prompt, draw) for n in range(count)]
         completions = [
@@ -166,7 +208,7 @@ class Material:
                 prompt_id=prompt.id,
                 text=self._completion(num_tokens - of_prompt, draw),
                 checkpoint_id="benchmark",
-                finish_reason="stop",
+                finish_reason=reason,
             )
             for prompt in prompts
             for place in range(k)
@@ -185,18 +227,6 @@ class Material:
         write_records(folder / "prompts.jsonl", prompts)
         write_records(folder / "completions.jsonl", completions)
         write_records(folder / "rankings.jsonl", rankings)
-        data = DataSettings(rankings=folder, validation_share=0)
-        examples = read_rankings(data, self._formatter(), 0, print).train
-        if {len(pair) for one in examples for pair in one.pairs} != {num_tokens}:
-            raise SystemExit("the ranked completions have other lengths than asked for")
-        rows = [
-            {
-                "pairs": [(pair.prompt_ids, pair.completion_ids) for pair in one.pairs],
-                "ranks": one.ranking.ranks,
-            }
-            for one in examples
-        ]
-        _write_ids(folder, rankings=rows)
 
     def _prompt(self, name: str, num_tokens: int, draw: random.Random) -> Prompt:
         formatter = self._formatter()

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from material import Material, prompt_tokens, ragged_lengths
+from material import LORA_RANK, Material, prompt_tokens, ragged_lengths
 from turns import Side
 
 TRL_PPO, TRL, GENERATE = "TRL 1.12", "TRL", "transformers"
+# Where the peers are fastest on two cores, of 1, 3, 6 pairs, 1 to 8 rows.
+PAIRS_AT_ONCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ class Sizes:
     rankings: dict[int, int]
     warmups: int
     repeats: int
-    microbatch_rows: int
+    ppo_microbatch: int
+    sft_microbatch: int
     sweeps: dict[str, tuple[int, ...]]
 
 
@@ -82,7 +85,8 @@ FULL = Sizes(
     rankings={4: 4, 9: 1},
     warmups=1,
     repeats=3,
-    microbatch_rows=8,
+    ppo_microbatch=8,
+    sft_microbatch=4,
     sweeps={
         "generation": (8, 16, 32, 64, 128),
         "ppo": (8, 16, 32),
@@ -102,7 +106,8 @@ QUICK = Sizes(
     rankings={3: 1},
     warmups=0,
     repeats=1,
-    microbatch_rows=2,
+    ppo_microbatch=2,
+    sft_microbatch=2,
     sweeps={"generation": (2, 4), "ppo": (2, 4), "sft": (64, 96), "reward": (2, 3)},
 )
 
@@ -186,12 +191,13 @@ class Rows:
         own["reward"] = str(material.reward_model(endless=not natural))
         sides = [self._ours("ours", own)]
         if lora:
-            shared = {"model": {"lora_rank": 16}, "ppo": {"shared_trunk": True}}
-            sides.append(self._ours("ours, LoRA", {**own, "settings": shared}))
+            shared = {"model": {"lora_rank": LORA_RANK}, "ppo": {"shared_trunk": True}}
+            adapter = {"reward": str(material.reward_adapter()), "settings": shared}
+            sides.append(self._ours("ours, LoRA", {**own, **adapter}))
         peer = f"{TRL_PPO}, {'bf16' if numerics == 'bfloat16' else 'fp32 masters'}"
         told = {"batch": batch, "new_tokens": sizes.new_tokens, "natural_ends": natural}
         told |= {"ids": str(folder / "ids.json"), "numerics": numerics}
-        told["microbatch_rows"] = min(sizes.microbatch_rows, batch)
+        told["microbatch_rows"] = min(sizes.ppo_microbatch, batch)
         sides += self._peer(peer, "trl-ppo", "trl_ppo.py", told)
         targets = {"masters": (5.0, 7.0), "bfloat16": (3.0, 4.5)}[numerics]
         found = [self._versus("ours", peer, *((None, None) if natural else targets))]
@@ -237,7 +243,7 @@ class Rows:
         name = f"demonstrations-{count}-{'ragged-' if ragged else ''}{max(lengths)}"
         folder = self._material.demonstrations(lengths, name)
         own = {"kind": "sft", "data": str(folder), "batch": count}
-        rows = min(self._sizes.microbatch_rows, count)
+        rows = largest_divisor(count, self._sizes.sft_microbatch)
         told = {"ids": str(folder / "ids.json"), "batch": count, "microbatch_rows": rows}
         sides = [self._ours("ours", own), *self._peer(TRL, "trl", "trl_sft.py", told)]
         tokens = sum(lengths)
@@ -258,7 +264,8 @@ class Rows:
         tokens = self._sizes.ranking_tokens
         folder = self._material.rankings(count, k, tokens)
         own = {"kind": "reward", "data": str(folder), "batch": count}
-        told = {"ids": str(folder / "ids.json"), "microbatch_pairs": pairs_at_once(k)}
+        pairs = largest_divisor(k * (k - 1) // 2, PAIRS_AT_ONCE)
+        told = {"ids": str(folder / "ids.json"), "microbatch_pairs": pairs}
         split = f"{prompt_tokens(tokens)}+{tokens - prompt_tokens(tokens)}"
         targets = {4: (6.0, 10.0), 9: (15.0, 25.0)}.get(k, (None, None))
         return self._group(
@@ -323,10 +330,9 @@ class Rows:
         return Comparison(ours=ours, peer=peer, at_least=at_least, aim=aim)
 
 
-def pairs_at_once(k: int) -> int:
-    """The most pairs, at most 6, that divide the pairs of K completions evenly."""
-    pairs = k * (k - 1) // 2
-    return max(count for count in range(1, 7) if pairs % count == 0)
+def largest_divisor(number: int, at_most: int) -> int:
+    """The largest divisor of `number` up to `at_most`: even microbatches."""
+    return max(count for count in range(1, at_most + 1) if number % count == 0)
 
 
 def matrix_parameters(folder: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Runs the cases of one comparison in turn: each in its own process, one working at a time."""
 
+import contextlib
 import json
 import os
 import queue
@@ -92,8 +93,12 @@ class Case:
                 env=environment,
             )
         self._messages: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self.measured = Measured()
+
+    def begin(self) -> None:
+        """Wait until it has loaded what it needs."""
         self._expect("ready")
 
     def step(self) -> None:
@@ -117,6 +122,11 @@ class Case:
         """Stop it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
+        self._listener.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
@@ -168,6 +178,7 @@ def take_turns(
         for place, side in enumerate(sides):
             python = pythons[side.environment]
             running[side.label] = Case(side, python, folder / str(place), timeout_seconds)
+            running[side.label].begin()
         for _ in range(steps):
             for case in running.values():
                 case.step()
