@@ -10,7 +10,7 @@ from heedful.core.protocols import GenerationRequest
 from heedful.core.records import SamplingParameters
 from heedful.generation.decoder import Decoder
 from heedful.generation.native import NativeEngine
-from heedful.generation.static_cache import BLOCK
+from heedful.generation.static_cache import GPU_BLOCK
 from heedful.generation.steps import Steps
 
 pytestmark = pytest.mark.gpu
@@ -33,7 +33,7 @@ def test_captured_steps_are_the_eager_ones(architecture: str) -> None:
         cache.reserve(3, 4)
         decoder.prefill([[5, 6, 7], [8], [9, 10]], cache, torch.arange(3, device=device))
     captured = Steps(decoder, caches[0], longest=100)
-    for number in range(BLOCK + 8):
+    for number in range(GPU_BLOCK + 8):
         if number == 20:
             for cache in caches:
                 cache.lengths[1] = 1

@@ -97,7 +97,7 @@ class Group:
     members: slice  # of the prompts
     length: int  # of the longest
     places: Tensor | None  # [n, length] into the run's part; None where all are as long
-    real: Tensor | None  # [n * length] bool
+    real: Tensor | None  # where in the rows, laid end to end, the tokens are
     _hidden: dict[tuple[int | None, int, int], Tensor] = field(default_factory=dict)
 
     @property
@@ -143,7 +143,7 @@ def group_prompts(lengths: Sequence[int], heads: int, device: torch.device) -> l
             columns = torch.arange(length, device=device)
             before = of_group.cumsum(0) - of_group
             places = before[:, None] + torch.minimum(columns, of_group[:, None] - 1)
-            real = (columns < of_group[:, None]).flatten()
+            real = (columns < of_group[:, None]).flatten().nonzero().squeeze(1)
         groups.append(
             Group(start=start, stop=stop, members=members, length=length, places=places, real=real)
         )

@@ -11,7 +11,10 @@ a batched product needs no gather. Nothing is known here of models or of samplin
 import torch
 from torch import Tensor
 
-BLOCK = 32  # columns
+# Columns by which the cache grows. A CPU reads every column at every step; on a GPU a captured
+# step, which is captured again when the blocks move, costs more than columns that hold nothing.
+BLOCK = 32
+GPU_BLOCK = 256
 
 
 class StaticCache:
@@ -33,6 +36,7 @@ class StaticCache:
         self.values: list[Tensor] = [empty] * layers
         self.lengths = torch.zeros(0, dtype=torch.int64, device=device)
         self.width = 0
+        self._block = BLOCK if device.type == "cpu" else GPU_BLOCK
 
     @property
     def rows(self) -> int:
@@ -50,7 +54,7 @@ class StaticCache:
         The blocks move, so that a captured step must be captured again.
         """
         rows = max(rows, self.rows)
-        capacity = max(-(-capacity // BLOCK) * BLOCK, self.capacity)
+        capacity = max(-(-capacity // self._block) * self._block, self.capacity)
         if (rows, capacity) == (self.rows, self.capacity):
             return
         for blocks in (self.keys, self.values):
@@ -64,7 +68,7 @@ class StaticCache:
 
     def trim(self, capacity: int) -> None:
         """Give back columns beyond `capacity`, which no row reaches; the blocks move."""
-        capacity = -(-capacity // BLOCK) * BLOCK
+        capacity = -(-capacity // self._block) * self._block
         if capacity < self.capacity:
             for blocks in (self.keys, self.values):
                 blocks[:] = [block[:, :, :capacity].contiguous() for block in blocks]
