@@ -1,3 +1,4 @@
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from heedful.core.protocols import Engine, GenerationRequest
 from heedful.core.records import SamplingParameters
 from heedful.generation.hf import TransformersEngine
 from heedful.generation.native import NativeEngine
+from heedful.models.precision import compute_in
 
 Decode = Callable[[Sequence[int]], str]
 EOS, PAD, CONTEXT = 0, 1, 96
@@ -116,6 +118,31 @@ def test_logprobs_are_those_of_the_distribution_drawn_from(
             drawn = torch.tensor(generated.token_ids)[:, None]
             expected = warped.log_softmax(dim=-1).gather(-1, drawn).squeeze(-1)
             assert generated.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_logprobs_in_bfloat16_are_as_good_as_the_models_own(
+    any_model: PreTrainedModel, decode: Decode
+) -> None:
+    """Both against the same rounded weights in float32."""
+    compute_in(any_model, torch.bfloat16)
+    exact = copy.deepcopy(any_model)
+    compute_in(exact, torch.float32)
+    asked = requests((30, 3), (7, 3), (18, 2), temperature=1.0)
+    gaps: list[list[float]] = [[], []]
+    for request, row in zip(asked, engine(any_model, decode).generate(asked), strict=True):
+        for generated in row:
+            ids = torch.tensor([[*request.prompt_ids, *generated.token_ids]])
+            drawn = torch.tensor(generated.token_ids)[:, None]
+            own, truth = (
+                model(ids).logits[0, len(request.prompt_ids) - 1 : -1].float().log_softmax(-1)
+                for model in (any_model, exact)
+            )
+            truth = truth.gather(-1, drawn)
+            gaps[0] += (torch.tensor(generated.logprobs)[:, None] - truth).abs().flatten().tolist()
+            gaps[1] += (own.gather(-1, drawn) - truth).abs().flatten().tolist()
+    ours, theirs = (sum(gap) / len(gap) for gap in gaps)
+    assert ours < 1.25 * theirs
+    assert ours < 0.1
 
 
 def test_sampling_parameters_may_differ_within_a_call(
