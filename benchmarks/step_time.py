@@ -1,21 +1,23 @@
 """A training step against its own matrix products timed alone.
 
     python benchmarks/step_time.py [--task sft|reward] [--rows 8] [--tokens 256] [--threads 1]
-        [--profile] [--activation-checkpointing]
+        [--clock wall] [--json FILE] [--profile] [--activation-checkpointing]
 
 The products of one step of the trainer (passes, clipping, AdamW, weights rounded again) are
 recorded with their shapes, strides and types, then timed one by one on operands that are at
 hand: their sum is what the step would take if it did nothing else. SFT takes --rows texts of
 --tokens tokens, all but the first predicted; the reward model --rows completions, four to a
 prompt, each half as long as --tokens beside a prompt of the other half. Milliseconds of
-processor time, the best of several.
+processor time (or by the wall, where several threads work), the best of several.
 """
 
 import argparse
+import json
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,28 +77,31 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=256, help="of each row")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--clock", choices=("cpu", "wall"), default="cpu")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--activation-checkpointing", action="store_true")
     parser.add_argument("--profile", action="store_true", help="also print the operators' times")
     return parser.parse_args()
 
 
-def best(run: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of processor time, the best of `repeats` after one to warm up."""
+def best(run: Callable[[], object], repeats: int, clock: str) -> float:
+    """Milliseconds by the processor or the wall, the best of `repeats` after one to warm up."""
+    now = time.process_time if clock == "cpu" else time.perf_counter
     found = []
     for _ in range(repeats + 1):
-        start = time.process_time()
+        start = now()
         run()
-        found.append((time.process_time() - start) * 1000)
+        found.append((now() - start) * 1000)
     return min(found[1:])
 
 
-def time_product(product: Product, repeats: int) -> float:
+def time_product(product: Product, repeats: int, clock: str) -> float:
     """Milliseconds of one product alone."""
     left, right = (
         torch.empty_strided(shape, strides, dtype=dtype).normal_()
         for shape, strides, dtype in product
     )
-    return best(lambda: left @ right, repeats)
+    return best(lambda: left @ right, repeats, clock)
 
 
 def build_step(arguments: argparse.Namespace) -> tuple[int, Callable[[], float]]:
@@ -144,22 +149,25 @@ def main() -> None:
     with Recording() as recording:
         step()
     table = Table("product", "times", "ms of all", "TFLOP/s", "type")
-    alone = 0.0
+    alone, counts = 0.0, (arguments.repeats, arguments.clock)
     for product, count in recording.products.most_common():
         (left, _, dtype), (right, _, _) = product
-        milliseconds = count * time_product(product, arguments.repeats)
+        milliseconds = count * time_product(product, *counts)
         operations = 2.0 * count * torch.Size(left).numel() * right[-1]
         alone += milliseconds
         shapes = " x ".join("[" + ", ".join(map(str, shape)) + "]" for shape in (left, right))
         speed = f"{operations / milliseconds / 1e9:.2f}"
         table.add_row(shapes, str(count), f"{milliseconds:.0f}", speed, str(dtype)[6:])
     console.print(table)
-    whole = best(step, arguments.repeats)
+    whole = best(step, *counts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     console.print(
         f"products {alone:.0f} ms, step {whole:.0f} ms, ratio {whole / alone:.2f}, "
         f"{1000 * tokens / whole:.0f} tokens/s, peak {peak:.2f} GiB"
     )
+    if arguments.json is not None:
+        numbers = {"products_ms": alone, "step_ms": whole, "ratio": whole / alone}
+        arguments.json.write_text(json.dumps(numbers | {"tokens": tokens}), encoding="utf-8")
     if arguments.profile:
         with profile(activities=[ProfilerActivity.CPU]) as found:
             step()

@@ -1,7 +1,7 @@
 """The tables of a benchmark's results: on the terminal, and as Markdown in the documentation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from rich.table import Table
 GIBIBYTE = 2**30
 HEADINGS = ("", "unit", "ours", "peer", "times as fast", "at least", "aim")
 HEADINGS += ("of the peak", "GiB", "times as much")
+PICTURES = {
+    "benchmark-sweeps.svg": "Rates of ours and of the peer over batch, length and K",
+    "benchmark-phases.svg": "Shares of an iteration of PPO: rollout, scoring, update",
+}
 OPERATORS = ("operator", "ms", "share", "calls")
 
 
@@ -146,13 +150,14 @@ def step_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The whole table, for docs/performance.md."""
+def markdown(found: dict[str, Any], drawn: Sequence[str] = ()) -> str:
+    """The whole table, for docs/performance.md, and the figures that were `drawn`."""
+    pictures = [f"![{PICTURES[name]}](images/{name})\n" for name in drawn]
     rows = [" | ".join(HEADINGS), "---|---|" + "---:|" * (len(HEADINGS) - 3) + "---:"]
     rows += [" | ".join(line.cells()) for line in lines(found)]
     table = [f"| {row} |" for row in rows]
-    parts = [provenance(found), "", *table, "", *notes(found), *profile_markdown(found)]
-    return "\n".join(parts)
+    parts = [provenance(found), "", *table, "", *notes(found), *pictures]
+    return "\n".join([*parts, *profile_markdown(found)])
 
 
 def short_markdown(found: dict[str, Any]) -> str:
@@ -208,7 +213,7 @@ def phases(found: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def between(text: str, marker: str, content: str, path: Path) -> str:
     """`text` with what stands between the two comments called `marker` replaced."""
-    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    begin, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
     if begin not in text or end not in text:
         raise SystemExit(f"{path} has no lines {begin} and {end}")
     head, tail = text.partition(begin)[0], text.partition(end)[2]
@@ -221,12 +226,13 @@ def render(results: Path, root: Path, console: Console) -> None:
 
     found = json.loads(results.read_text(encoding="utf-8"))
     console.print(comparison_table(found))
+    drawn = draw_all(found, root / "docs" / "images")
     for path, content in (
-        (root / "docs" / "performance.md", markdown(found)),
+        (root / "docs" / "performance.md", markdown(found, [path.name for path in drawn])),
         (root / "README.md", short_markdown(found)),
     ):
         text = path.read_text(encoding="utf-8")
         path.write_text(between(text, "benchmark", content, path), encoding="utf-8")
         console.print(f"wrote {path}")
-    for path in draw_all(found, root / "docs" / "images"):
+    for path in drawn:
         console.print(f"wrote {path}")

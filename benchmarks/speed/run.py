@@ -211,7 +211,7 @@ class Run:
             output = Path(self.arguments.work) / f"step-{task}.json"
             command = [sys.executable, str(script), "--model", self.arguments.model]
             command += ["--task", task, "--threads", str(self.arguments.threads)]
-            command += ["--json", str(output)]
+            command += ["--clock", self.arguments.clock, "--json", str(output)]
             if self.arguments.quick:
                 command += ["--rows", "2", "--tokens", "32", "--repeats", "1"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

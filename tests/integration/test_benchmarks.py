@@ -129,8 +129,8 @@ def test_the_table_has_ratios_peak_and_memory(speed: Path, results: dict[str, An
 
 def test_what_stands_between_the_markers_is_replaced(speed: Path) -> None:
     between = imported("report").between
-    text = "a\n<!-- benchmark: begin -->\nold\n<!-- benchmark: end -->\nb\n"
-    new = "a\n<!-- benchmark: begin -->\n\nnew\n\n<!-- benchmark: end -->\nb\n"
+    text = "a\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nb\n"
+    new = "a\n<!-- benchmark -->\n\nnew\n\n<!-- /benchmark -->\nb\n"
     assert between(text, "benchmark", "new", Path("x.md")) == new
     with pytest.raises(SystemExit, match="has no lines"):
         between("nothing", "benchmark", "new", Path("x.md"))
