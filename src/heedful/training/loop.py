@@ -87,7 +87,8 @@ class Trainable:
             group["lr"] = learning_rate
         # Clipping is a division that the fused AdamW does in the same pass over memory.
         excess = norm / self._max_grad_norm
-        self._optimiser.grad_scale = torch.tensor(excess) if excess > 1 else None
+        scale = torch.tensor(excess) if excess > 1 else None
+        self._optimiser.grad_scale = scale  # type: ignore[attr-defined]  # read by its step
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         self.weights.publish()
