@@ -32,7 +32,7 @@ def checkpoint_layers(model: nn.Module) -> None:
             "Set model.activation_checkpointing = false.",
         )
     for layer in layers:
-        layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
+        layer.forward = MethodType(_forward, layer)
 
 
 def _forward(layer: nn.Module, *inputs: Any, **options: Any) -> Any:

@@ -42,13 +42,12 @@ def _forward_of(module: nn.Module) -> Callable[..., Any] | None:
     if not type(module).__module__.startswith("transformers.models."):
         return None
     name = type(module).__name__
-    if name.endswith("RMSNorm"):
-        family = name.removesuffix("RMSNorm")
-        found = {_plain_norm: _LLAMA_LIKE, _norm_from_one: _GEMMAS}
-    else:
-        family = name.removesuffix("Attention")
-        found = {_attention: (*_LLAMA_LIKE, "Gemma", "Gemma3")}
-    return next((forward for forward, names in found.items() if family in names), None)
+    found: dict[Callable[..., Any], list[str]] = {
+        _plain_norm: [f"{family}RMSNorm" for family in _LLAMA_LIKE],
+        _norm_from_one: [f"{family}RMSNorm" for family in _GEMMAS],
+        _attention: [f"{family}Attention" for family in (*_LLAMA_LIKE, "Gemma", "Gemma3")],
+    }
+    return next((forward for forward, names in found.items() if name in names), None)
 
 
 def rms_norm(states: Tensor, weight: Tensor, eps: float, *, weight_from: float = 0.0) -> Tensor:
