@@ -107,12 +107,8 @@ class _SFT:
         self.budget.follow(self.batcher)
         if self.batcher.note is not None:
             display.say(self.batcher.note)
-        self.policy = Trainable(
-            model,
-            dtype,
-            self.settings,
-            activation_checkpointing=config.model.activation_checkpointing,
-        )
+        again = config.model.activation_checkpointing
+        self.policy = Trainable(model, dtype, self.settings, activation_checkpointing=again)
         self.best: dict[str, Any] = {"value": math.inf, "step": 0, "masters": None}
 
     def _read(self) -> Demonstrations:
