@@ -1,58 +1,58 @@
 """What a training run would amount to, before any model loads: the numbers of `--dry-run`.
 
-Read from the settings, the data files and the headers of the weight files; torch is not
-needed. Time is not guessed: it depends on the machine, and the bar of a running stage
-measures it.
+Counts come from the settings, the data files and the headers of the weight files. Where the
+models are here, memory and time are predicted: `heedful.training.forecast` tries the passes on
+a few layers, once for a machine and its versions. Where they are not, torch is not loaded and
+nothing is guessed.
 """
 
-import json
-import math
-import struct
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from heedful.core.errors import ModelError
-from heedful.core.records import Prompt
-from heedful.core.settings import FormatSettings, Project
-from heedful.data.sources import (
-    ReadOptions,
-    Rejects,
-    load_demonstrations,
-    load_prompts,
-    load_rankings,
-)
-from heedful.data.split import with_splits
-from heedful.models.folders import find_local_model
+from heedful.core.settings import Project
+from heedful.models.shape import ModelShape
+from heedful.training.display import duration
+from heedful.training.plan import Plan, known_shapes, make_plan
+from heedful.training.plan_case import copies
+from heedful.training.workload import Workload, read_workload
 
-# fp32 weights, their gradients, and Adam's two moments.
-_TRAINED_BYTES = 16
-_BYTES = {"float32": 4, "bfloat16": 2}
-
+Say = Callable[[str], None]
 Numbers = dict[str, str]
 
 
-def plan(stage: str, config: Project) -> str:
+def plan(stage: str, config: Project, say: Say) -> str:
     """What `heedful train STAGE` would do, a line a number.
+
+    Args:
+        stage: `sft`, `reward` or `ppo`.
+        config: Its settings.
+        say: Told when this machine is being measured.
 
     Raises:
         DataError: A data file that is named cannot be read.
     """
+    shapes, missing = known_shapes(stage, config)
+    first = shapes.get(copies(stage, config)[0].name)
+    work = read_workload(stage, config, None if first is None else first.path)
     stages = {"sft": _sft, "reward": _reward, "ppo": _ppo}
-    numbers = stages[stage](config) | _memory(stage, config)
-    numbers["time"] = "depends on the machine; the bar shows it after a few steps (Ctrl-C saves)"
-    return "\n".join(f"{name}: {value}" for name, value in numbers.items())
+    numbers = stages[stage](config, work)
+    if shapes:
+        counts = (f"{name}: {shape.parameters:,}" for name, shape in shapes.items())
+        numbers["parameters"] = ", ".join(counts)
+    text = [f"{name}: {value}" for name, value in numbers.items()]
+    if missing:
+        unknown = f"not known before {', '.join(missing)} is here"
+        return "\n".join([*text, f"memory: {unknown}", f"time: {unknown}"])
+    return "\n".join([*text, *_predicted(stage, config, work, shapes, say)])
 
 
-def _sft(config: Project) -> Numbers:
+def _sft(config: Project, work: Workload) -> Numbers:
     settings = config.sft
     numbers: Numbers = {}
-    if config.data.demonstrations is None:
+    if work.read is None:
         numbers["demonstrations"] = "data.demonstrations is not set"
     else:
-        found = load_demonstrations(config.data.demonstrations, **_options(config))
-        wanted = [item.prompt_id for item in found.demonstrations]
-        count = _num_training(config, found.prompts, wanted)
-        numbers["demonstrations to train on"] = f"{count:,} of {len(wanted):,}, before budgets"
+        numbers["demonstrations to train on"] = _share(work)
+        count = work.training * work.kept
         steps = max(1, round(settings.epochs * count / settings.num_demonstrations))
         numbers["optimiser steps"] = f"{steps:,}, fewer where demonstrations are over-long"
     numbers["epochs"] = f"{settings.epochs:g}, batches of {settings.batch_size}"
@@ -62,45 +62,37 @@ def _sft(config: Project) -> Numbers:
     return numbers
 
 
-def _reward(config: Project) -> Numbers:
+def _reward(config: Project, work: Workload) -> Numbers:
     settings = config.reward
     numbers: Numbers = {}
-    if config.data.rankings is None:
+    if work.read is None:
         numbers["rankings"] = "data.rankings is not set"
     else:
-        found = load_rankings(config.data.rankings, **_options(config))
-        wanted = [ranking.prompt_id for ranking in found.rankings]
-        count = _num_training(config, found.prompts, wanted)
-        pairs = sum(len(ranking.comparisons()) for ranking in found.rankings)
-        sizes = [len(ranking.completion_ids) for ranking in found.rankings]
-        numbers["rankings to train on"] = f"{count:,} of {len(wanted):,}, before budgets"
-        numbers["completions in a ranking"] = f"{min(sizes)} to {max(sizes)}"
-        numbers["strict pairs"] = f"{pairs:,} in all rankings"
-        steps = max(1, round(settings.epochs * count / settings.batch_size))
+        numbers["rankings to train on"] = _share(work)
+        numbers["completions in a ranking"] = f"{work.sizes[0]} to {work.sizes[1]}"
+        numbers["strict pairs"] = f"{work.strict_pairs:,} in all rankings"
+        steps = max(1, round(settings.epochs * work.training * work.kept / settings.batch_size))
         numbers["optimiser steps"] = f"{steps:,}, fewer where rankings are over-long"
     numbers["epochs"] = f"{settings.epochs}, batches of {settings.batch_size} rankings"
     return numbers
 
 
-def _ppo(config: Project) -> Numbers:
-    ppo, formatting = config.ppo, config.format or FormatSettings()
-    passes = ppo.episodes * ppo.inner_epochs
-    longest = formatting.max_prompt_tokens + formatting.max_completion_tokens
+def _ppo(config: Project, work: Workload) -> Numbers:
+    ppo = config.ppo
     numbers: Numbers = {}
-    if config.data.prompts is None:
+    if work.read is None:
         numbers["prompts"] = "data.prompts is not set"
     else:
-        found = load_prompts(config.data.prompts, **_options(config))
-        count = _num_training(config, found, [prompt.id for prompt in found])
-        numbers["prompts to train on"] = f"{count:,} of {len(found):,}, before budgets"
-        if count:
-            numbers["passes over the prompts"] = f"{ppo.episodes / count:.2g}"
+        numbers["prompts to train on"] = _share(work)
+        if work.training:
+            numbers["passes over the prompts"] = f"{ppo.episodes / work.training:.2g}"
+    most = round(work.completion_tokens)
     numbers |= {
         "episodes": f"{ppo.episodes:,}",
         "iterations": f"{ppo.num_iterations:,} of {ppo.rollout_batch_size} episodes",
         "optimiser steps": f"{ppo.num_optimiser_steps:,}",
-        "tokens generated": f"at most {ppo.episodes * formatting.max_completion_tokens:,}",
-        "tokens trained on": f"at most {passes * longest:,}",
+        "tokens generated": f"at most {ppo.episodes * most:,}",
+        "tokens trained on": f"at most {ppo.episodes * ppo.inner_epochs * work.longest:,}",
     }
     if ppo.ptx_coef:
         examples = ppo.num_ptx * ppo.num_optimiser_steps
@@ -108,84 +100,71 @@ def _ppo(config: Project) -> Numbers:
     return numbers
 
 
-def _options(config: Project) -> ReadOptions:
-    data = config.data
-    return {"format": data.format, "max_rejects": data.max_rejects, "rejects": Rejects()}
+def _share(work: Workload) -> str:
+    return f"{work.training:,} of {work.read or 0:,}, before budgets"
 
 
-def _num_training(config: Project, prompts: Sequence[Prompt], prompt_ids: Sequence[str]) -> int:
-    """How many of the items, named by their prompts, are in the training split and the limit."""
-    split = with_splits(prompts, config.data.validation_share, config.run.seed)
-    count = sum(split[prompt_id].split == "train" for prompt_id in prompt_ids)
-    return min(count, config.data.limit or count)
+def _predicted(
+    stage: str, config: Project, work: Workload, shapes: dict[str, ModelShape], say: Say
+) -> Iterator[str]:
+    """The tables of memory and time."""
+    import torch
+
+    from heedful.models.precision import pick_device
+    from heedful.training.forecast import MOST_TOKENS, choose_budget, counted_costs, make_case
+    from heedful.training.rehearsal import rehearse_seconds
+
+    device = pick_device(config.model.device)
+    case = make_case(stage, config, work, shapes, device)
+    costs = counted_costs(case)
+    case = choose_budget(case, costs, device)
+    yield (
+        f"lengths: a prompt {work.prompt_tokens:.0f} tokens, a completion "
+        f"{work.completion_tokens:.0f}, the longest pair {work.longest}; {work.source}"
+    )
+    if config.model.microbatch_tokens == "auto":
+        yield f"microbatches: auto takes {case.budget} tokens of at most {MOST_TOKENS[device.type]}"
+    found = make_plan(case, costs, rehearse_seconds(case.scene(), say))
+    where = torch.cuda.get_device_name(device) if case.on_gpu else "this process"
+    yield (
+        f"memory: {_size(found.peak_bytes)} at the most of {where}, while {found.peak_moment}; "
+        f"computed in {case.dtype}"
+    )
+    yield from _memory_table(found)
+    yield from _time_table(found)
+    yield (
+        "assumed: an otherwise idle machine, completions of a typical length, and of the "
+        "longest where they are yet to be drawn"
+    )
 
 
-def _memory(stage: str, config: Project) -> Numbers:
-    """Weights, gradients and optimiser of every model that the stage holds at once."""
-    counts = {name: num_parameters(name) for name, _ in _models(stage, config)}
-    known = {name: count for name, count in counts.items() if count is not None}
-    numbers = {"parameters": ", ".join(f"{name}: {count:,}" for name, count in known.items())}
-    if len(known) < len(counts):
-        missing = ", ".join(name for name in counts if name not in known)
-        return (numbers if known else {}) | {"memory": f"not known before {missing} is here"}
-    wanted = config.model.compute_dtype
-    types = [wanted] if wanted in _BYTES else list(_BYTES)
-    sizes = [f"{_gigabytes(stage, config, known, dtype):.1f} GB" for dtype in types]
-    if len(set(sizes)) > 1:
-        sizes = [f"{size} in {dtype}" for size, dtype in zip(sizes, types, strict=True)]
-    either = " or ".join(dict.fromkeys(sizes))
-    numbers["memory"] = f"{either}, and activations, which model.microbatch_tokens bounds"
-    return numbers
+def _memory_table(found: Plan) -> Iterator[str]:
+    moments = list(found.memory)
+    names = list(dict.fromkeys(name for parts in found.memory.values() for name in parts))
+    yield _row("", moments)
+    for name in names:
+        yield _row(name, [_size(found.memory[moment].get(name, 0.0)) for moment in moments])
+    yield _row("together", [_size(sum(found.memory[moment].values())) for moment in moments])
 
 
-def _models(stage: str, config: Project) -> list[tuple[str, bool]]:
-    """(name, whether it is trained) of each model, one entry a copy in memory."""
-    ppo, name = config.ppo, config.model.name
-    if stage != "ppo":
-        judge = config.sft.reward_model if stage == "sft" else None
-        return [(name, True), *([(judge, False)] if judge else [])]
-    init = ppo.init or name
-    is_function = ppo.reward is not None and ":" in ppo.reward and not Path(ppo.reward).exists()
-    scorer = None if is_function else ppo.reward
-    value = ppo.value_init or scorer
-    models = [(init, True), (init, False)]
-    return models + [
-        (found, trained) for found, trained in ((value, True), (scorer, False)) if found
-    ]
+def _time_table(found: Plan) -> Iterator[str]:
+    yield f"time: {duration(found.total_seconds or 0.0)}, start of Python and imports left out"
+    yield _row("", ["time", "tokens", "FLOPs"])
+    for phase, seconds in found.seconds.items():
+        tokens, flops = found.tokens.get(phase), found.flops.get(phase)
+        yield _row(
+            phase,
+            [
+                duration(seconds),
+                "" if tokens is None else f"{tokens:,.0f}",
+                "" if flops is None else f"{flops:.2g}",
+            ],
+        )
 
 
-def _gigabytes(stage: str, config: Project, counts: Mapping[str, int], dtype: str) -> float:
-    models = _models(stage, config)
-    # The best epoch's weights (SFT) or the average (PPO) are kept beside the trained ones.
-    keeps = config.sft.choose_by != "last" if stage == "sft" else stage == "ppo" and config.ppo.ema
-    total = counts[models[0][0]] * _BYTES["float32"] * keeps
-    for name, trained in models:
-        copy = _BYTES[dtype]
-        if trained and config.model.lora_rank == 0:
-            # In float32 the copy that computes is the one that is trained.
-            copy = _TRAINED_BYTES + (copy if dtype != "float32" else 0)
-        total += counts[name] * copy
-    return total / 1e9
+def _row(name: str, values: list[str]) -> str:
+    return f"  {name:<28}" + "".join(f"{value:>14}" for value in values)
 
 
-def num_parameters(name: str) -> int | None:
-    """Parameters of the model called `name`, from its weight files; None where not here.
-
-    Tied weights are saved, and counted, once.
-    """
-    try:
-        found = find_local_model(name)
-    except ModelError:
-        return None
-    files = sorted(found.path.glob("*.safetensors")) if found is not None else []
-    if not files:
-        return None
-    return sum(math.prod(shape) for file in files for shape in _shapes(file))
-
-
-def _shapes(file: Path) -> list[list[int]]:
-    """The shape of every tensor in a safetensors file: its JSON header, after 8 bytes of size."""
-    with file.open("rb") as handle:
-        (size,) = struct.unpack("<Q", handle.read(8))
-        header = json.loads(handle.read(size))
-    return [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+def _size(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,8 @@ def _train(
     if dry_run:
         typer.echo(as_toml(config))
         with tempfile.TemporaryDirectory() as folder:
-            lines = plan(stage, take_standard_input(config, folder=Path(folder))).splitlines()
+            piped = take_standard_input(config, folder=Path(folder))
+            lines = plan(stage, piped, partial(typer.echo, err=True)).splitlines()
         typer.echo("\n".join(f"# {line}" for line in lines))
         return
     config = take_standard_input(config)

@@ -61,10 +61,10 @@ def load_config(
 def config_hash(config: BaseModel) -> str:
     """SHA-256 (16 hex digits) of the settings that decide a result, on every machine the same.
 
-    Where the run lies, how often it saves and who watches are left out: an unfinished run
-    may be moved, or resumed with other values of these.
+    Where the run lies, how often it saves, who watches and how many tokens pass at once are
+    left out: an unfinished run may be moved, or resumed with other values of these.
     """
-    exclude = {"run": {"dir", "save_every", "tensorboard"}}
+    exclude = {"run": {"dir", "save_every", "tensorboard"}, "model": {"microbatch_tokens"}}
     text = json.dumps(config.model_dump(mode="json", exclude=exclude), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

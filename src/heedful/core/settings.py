@@ -7,11 +7,13 @@ layered is in `heedful.core.config`; this module only says what may be set.
 
 import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from heedful.core.settings_section import Settings
+
+DEFAULT_MICROBATCH = 2048  # tokens
 
 
 class FormatSettings(Settings):
@@ -80,12 +82,19 @@ class ModelSettings(Settings):
         description="Forget what a layer computed and compute it again in the backward pass: less "
         "memory for activations, about a third more time in passes, the same gradients.",
     )
-    microbatch_tokens: int = Field(
-        2048,
-        gt=0,
-        description="Most tokens, padding counted, in one forward and backward pass. Memory "
-        "goes with it; results do not, beyond rounding.",
+    microbatch_tokens: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+        DEFAULT_MICROBATCH,
+        description="Most tokens in one forward and backward pass; a prompt that several "
+        "completions share counts once. Memory goes with it; results do not, beyond rounding. "
+        "`auto` takes the largest that is planned to fit into free memory, of 2048 at the most (on a "
+        "GPU 32768), halves it where memory runs out all the same, and keeps it on resuming.",
     )
+
+    @property
+    def max_microbatch(self) -> int:
+        """`microbatch_tokens` as a number: a run that begins with `auto` has decided on one."""
+        tokens = self.microbatch_tokens
+        return DEFAULT_MICROBATCH if tokens == "auto" else tokens
 
 
 class DataSettings(Settings):

@@ -19,10 +19,11 @@ from heedful.core.statistics import bootstrap_interval
 from heedful.data.embedded_data import FEW_SHOT_PREFIX
 from heedful.evaluation.win_rates import Verdict, compare, likert, summarise_ratings, win_rate
 from heedful.generation.language_model import LanguageModel
-from heedful.models.loading import num_matrix_parameters
+from heedful.models.loading import num_matrix_parameters, trunk_of
 from heedful.pipeline.quickstart_sampling import Sampling
 from heedful.pipeline.quickstart_settings import Quickstart
 from heedful.training.display import Display
+from heedful.training.batches import Batcher
 from heedful.training.examples import read_pretraining
 from heedful.training.language import language_loss
 from heedful.training.scoring import RewardModel
@@ -189,9 +190,12 @@ def _pretraining_loss(sampling: Sampling, language: LanguageModel, name: str) ->
     loss = language_loss(
         language.model,
         pairs,
-        max_tokens=config.model.microbatch_tokens,
-        pad_id=language.tokenizer.pad_id,
-        device=sampling.device,
+        Batcher(
+            trunk_of(language.model),
+            pad_id=language.tokenizer.pad_id,
+            device=sampling.device,
+            max_tokens=config.model.max_microbatch,
+        ),
         cost=sampling.directory.card.cost,
         num_parameters=num_matrix_parameters(language.model),
     )

@@ -70,6 +70,11 @@ class Trainable:
         """Add the gradients of one microbatch's share of the loss."""
         loss.backward()
 
+    def discard_gradients(self) -> None:
+        """Forget what `backward` added since the last step."""
+        self._optimiser.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
+
     def step(self, learning_rate: float) -> float:
         """Clip, update, publish, clear; returns the gradient norm before clipping.
 

@@ -25,6 +25,7 @@ from heedful.training.batches import Batcher, TokenPair, stream_slice
 from heedful.training.display import Display, shown
 from heedful.training.examples import read_pretraining, read_prompts, record_inputs
 from heedful.training.loop import Loop, StepMetrics
+from heedful.training.forecast import Planned, planned
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import collect
@@ -39,13 +40,14 @@ def train(config: Project, display: Display) -> Checkpoint:
         Interrupted: Ctrl-C; the same call resumes.
     """
     run = RunDirectory.start(config.run.dir, kind="ppo", seed=config.run.seed, config=config)
-    with run:
-        return _PPO(config, run, display).run()
+    with run, planned("ppo", config, run, display) as plan:
+        return _PPO(plan, run, display).run()
 
 
 class _PPO:
-    def __init__(self, config: Project, run: RunDirectory, display: Display) -> None:
-        self.config, self.settings = config, config.ppo
+    def __init__(self, plan: Planned, run: RunDirectory, display: Display) -> None:
+        config = plan.config
+        self.config, self.settings, self.budget = config, config.ppo, plan.budget
         self.directory, self.display = run, display
         self.models = Models.open(config)
         self.directory.card.parents = self.models.parents
@@ -56,8 +58,9 @@ class _PPO:
             self.models.value.module.trunk,
             pad_id=self.models.pad_id,
             device=self.models.device,
-            max_tokens=config.model.microbatch_tokens,
+            max_tokens=self.budget.tokens,
         )
+        self.budget.follow(self.batcher)
         if self.batcher.note is not None:
             display.say(self.batcher.note)
         record_inputs(run, config.data, "prompts")
@@ -90,6 +93,7 @@ class _PPO:
         self.updates = Updates(
             models=self.models,
             batcher=self.batcher,
+            budget=self.budget,
             config=config,
             directory=self.directory,
             pretraining=self.pretraining,
@@ -111,7 +115,11 @@ class _PPO:
             name="PPO-ptx" if settings.ptx_coef else "PPO",
             num_steps=settings.num_iterations,
             display=self.display,
-            collect=lambda: {"models": self.models.state_dict(), "kl_coef": self.kl_coef},
+            collect=lambda: {
+                "models": self.models.state_dict(),
+                "kl_coef": self.kl_coef,
+                "microbatch_tokens": self.budget.tokens,
+            },
             restore=self._restore,
         )
         with loop:
@@ -128,6 +136,7 @@ class _PPO:
     def _restore(self, state: dict[str, Any]) -> None:
         self.models.load_state_dict(state["models"])
         self.kl_coef = float(state["kl_coef"])
+        self.budget.resume(state["microbatch_tokens"])
 
     def _iterate(self, iteration: int) -> StepMetrics:
         """Sample, score, update; returns the iteration's metrics."""

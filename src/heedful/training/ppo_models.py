@@ -191,9 +191,7 @@ def _stand_apart(
     begun from the reward model on the reward model's.
     """
     lora = config.model.lora_rank > 0
-    scorer = open_scorer(
-        reward_name, device, dtype, microbatch_tokens=config.model.microbatch_tokens
-    )
+    scorer = open_scorer(reward_name, device, dtype, microbatch_tokens=config.model.max_microbatch)
     model: Any = language.model.to(device)
     if lora:
         compute_in(model.requires_grad_(False), dtype)
@@ -234,7 +232,7 @@ def _share_trunk(
             open_format(folder, None)[1],
             pad_id=language.tokenizer.pad_id,
             device=device,
-            microbatch_tokens=config.model.microbatch_tokens,
+            microbatch_tokens=config.model.max_microbatch,
         )
     language.model = share_weights(trunk.model)
     _add_lora(language.model, config)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heedful.core.run import Cost, RunDirectory
-from heedful.core.settings import Project
+from heedful.core.settings import DEFAULT_MICROBATCH, Project
 from heedful.losses.masked import Metrics
 from heedful.losses.ppo import explained_variance, policy_loss, value_loss
 from heedful.models.policy import completion_logprobs
@@ -24,6 +24,7 @@ from heedful.models.token_batch import TokenBatch
 from heedful.training.batches import Batcher, TokenPair, epoch_order, stream_slice
 from heedful.training.language import accumulate_language_loss
 from heedful.training.loop import StepMetrics, add_metrics, warmup_rate
+from heedful.training.out_of_memory import TokenBudget
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import (
     Experience,
@@ -52,6 +53,7 @@ class Updates:
     Attributes:
         directory: Of the run, whose cost is counted.
         pretraining: Of the ptx term; read where `ppo.ptx_coef` is not 0.
+        budget: Of the batcher; shrinks where memory runs out and it may.
     """
 
     models: Models
@@ -59,6 +61,7 @@ class Updates:
     config: Project
     directory: RunDirectory
     pretraining: Sequence[TokenPair] = field(default_factory=list)
+    budget: TokenBudget = field(default_factory=lambda: TokenBudget(DEFAULT_MICROBATCH))
 
     @property
     def cost(self) -> Cost:
@@ -90,15 +93,18 @@ class Updates:
         self, rollout: Rollout, iteration: int, kl_coef: float
     ) -> tuple[Experience, StepMetrics]:
         settings, everyone = self.config.ppo, range(len(rollout.pairs))
-        keep = len(self.batcher.groups(rollout.pairs)) == 1
-        read = self._read_policy(rollout, keep=keep)
+        read = self.budget.run(
+            lambda: self._read_policy(rollout, keep=len(self.batcher.groups(rollout.pairs)) == 1)
+        )
         rewards, metrics = rewards_of(rollout, read.logprobs, read.entropy, settings, kl_coef)
         values = rollout.empty()
-        metrics |= self._first_value_gradients(rollout, rewards, values)
+        metrics |= self.budget.run(
+            lambda: self._first_value_gradients(rollout, rewards, values),
+            self.models.value.discard_gradients,
+        )
         metrics |= self._step_value(iteration)
         experience = experience_of(rollout, read.logprobs, values, rewards, settings)
-        metrics |= self._policy_gradients(rollout, experience, everyone, read.graph)
-        metrics |= self._step_policy(iteration, 0)
+        metrics |= self._update_policy(rollout, experience, everyone, iteration, 0, read)
         self._count_update(rollout.pairs)
         return experience, metrics
 
@@ -121,10 +127,8 @@ class Updates:
             )
             for start in range(0, len(order), settings.minibatch_size):
                 rows = order[start : start + settings.minibatch_size]
-                found = self._policy_gradients(rollout, experience, rows)
-                found |= self._step_policy(iteration, number)
-                found |= self._value_gradients(rollout, experience, rows)
-                found |= self._step_value(iteration)
+                found = self._update_policy(rollout, experience, rows, iteration, number)
+                found |= self._update_value(rollout, experience, rows, iteration)
                 self._count_update([rollout.pairs[row] for row in rows])
                 for name, value in found.items():
                     totals[name] = totals.get(name, 0.0) + value
@@ -246,16 +250,43 @@ class Updates:
         self.models.value.backward(loss)
         return metrics
 
-    def _step_policy(self, iteration: int, update: int) -> StepMetrics:
-        """The ptx term's gradient, then the optimiser's step and the average."""
+    def _update_policy(
+        self,
+        rollout: Rollout,
+        experience: Experience,
+        rows: Sequence[int],
+        iteration: int,
+        update: int,
+        read: _Read | None = None,
+    ) -> StepMetrics:
+        """One step: gradients of the clipped loss and of the ptx term, optimiser, average."""
         models = self.models
-        metrics: StepMetrics = {}
-        if self.config.ppo.ptx_coef:
-            metrics["ptx/loss"] = self._add_pretraining_gradient(iteration, update)
+
+        def add_gradients() -> StepMetrics:
+            graph = None
+            if read is not None:
+                # Gone back from once: were this to fail, the pass is made again.
+                graph, read.graph = read.graph, None
+            found = self._policy_gradients(rollout, experience, rows, graph)
+            if self.config.ppo.ptx_coef:
+                found["ptx/loss"] = self._add_pretraining_gradient(iteration, update)
+            return found
+
+        metrics = self.budget.run(add_gradients, models.policy.discard_gradients)
         metrics["policy/learning_rate"] = self._rate(iteration, self.config.ppo.learning_rate)
         metrics["policy/grad_norm"] = models.policy.step(metrics["policy/learning_rate"])
         models.update_ema()
         return metrics
+
+    def _update_value(
+        self, rollout: Rollout, experience: Experience, rows: Sequence[int], iteration: int
+    ) -> StepMetrics:
+        """One step of the value model."""
+        metrics = self.budget.run(
+            lambda: self._value_gradients(rollout, experience, rows),
+            self.models.value.discard_gradients,
+        )
+        return metrics | self._step_value(iteration)
 
     def _step_value(self, iteration: int) -> StepMetrics:
         rate = self._rate(iteration, self.config.ppo.value_learning_rate)

@@ -17,6 +17,8 @@ from heedful.models.checkpoint import load_state, read_checkpoint
 from heedful.models.loading import trunk_of
 from heedful.training import ppo, reward
 from heedful.training.display import Display
+from heedful.training.forecast import Planned
+from heedful.training.out_of_memory import TokenBudget
 from heedful.training.loop import Trainable
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import collect
@@ -128,7 +130,8 @@ def test_an_iteration_is_that_of_four_models_apart(shared):
         config = shared(name, **settings, ptx_coef=0.5, ptx_tokens=16, ptx_ratio=0.5)
         run = RunDirectory.start(config.run.dir, kind="ppo", seed=0, config=config)
         with run:
-            training = ppo._PPO(config, run, Display(quiet=True))
+            plan = Planned(config, TokenBudget(config.model.max_microbatch))
+            training = ppo._PPO(plan, run, Display(quiet=True))
             models = training.models
             move_away(models)
             if name == "apart":

@@ -18,6 +18,8 @@ from heedful.models.folders import ModelFolder
 from heedful.training import reward
 from heedful.training.batches import stream_slice
 from heedful.training.display import Display
+from heedful.training.forecast import Planned
+from heedful.training.out_of_memory import TokenBudget
 from heedful.training.examples import read_demonstrations
 from heedful.training.reward_evaluation import SourceScore
 from heedful.training.scoring import RewardModel
@@ -83,7 +85,8 @@ def test_each_prompt_and_each_completion_is_encoded_once(project, display: Displ
 def begun(config: Project, display: Display) -> reward._RewardTraining:
     """The trainer before its first step."""
     run = RunDirectory.start(config.run.dir, kind="reward", seed=0, config=config)
-    return reward._RewardTraining(config, run, display)
+    plan = Planned(config, TokenBudget(config.model.max_microbatch))
+    return reward._RewardTraining(plan, run, display)
 
 
 def test_microbatches_add_up_to_the_loss_of_the_whole_batch(project, display: Display):
