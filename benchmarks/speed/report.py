@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 GIBIBYTE = 2**30
-HEADINGS = ("", "unit", "ours", "peer", "times as fast", "at least", "aim")
-HEADINGS += ("of the peak", "GiB", "times as much")
+HEADINGS = ("", "unit", "ours", "peer", "times as fast", "target", "of the peak", "GiB", "ratio")
 PICTURES = {
     "benchmark-sweeps.svg": "Rates of ours and of the peer over batch, length and K",
     "benchmark-phases.svg": "Shares of an iteration of PPO: rollout, scoring, update",
@@ -55,7 +54,7 @@ class Line:
             self.unit,
             *map(rate, self.rates),
             f"{self.ratio:.1f}",
-            *(f"{value:g}" if value else "" for value in (self.at_least, self.aim)),
+            f"{self.at_least:g}, {self.aim:g}" if self.at_least and self.aim else "",
             " / ".join(f"{fraction:.1%}" for fraction in self.fractions),
             " / ".join(f"{value:.1f}" for value in self.memory),
             f"{self.memory_ratio:.2f}",

@@ -46,6 +46,7 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one small repeat of everything")
     parser.add_argument("--rows", nargs="+", metavar="KEY", help="only these; --list names them")
+    parser.add_argument("--repeats", type=int, help="steps that count, in place of three")
     parser.add_argument("--sweeps", action="store_true", help="the points of the figures too")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--profile", nargs="+", metavar="KEY", help="our operators in these rows")
@@ -89,6 +90,8 @@ class Run:
             "compute_dtype": arguments.compute_dtype,
         }
         sizes = QUICK if arguments.quick else FULL
+        if arguments.repeats:
+            sizes = dataclasses.replace(sizes, repeats=arguments.repeats)
         self.rows = Rows(material, sizes, common, peers=not arguments.no_peers)
         self.common = common
         self.pythons = {"heedful": Path(sys.executable)}
@@ -229,6 +232,9 @@ class Run:
         }
 
     def _write(self) -> None:
+        order = {name: place for place, name in enumerate(self.available())}
+        groups = sorted(self.found["groups"].items(), key=lambda item: order.get(item[0], 99))
+        self.found["groups"] = dict(groups)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomic(self.path, self.found)
 

@@ -121,7 +121,7 @@ def test_the_table_has_ratios_peak_and_memory(speed: Path, results: dict[str, An
     assert line.ratio == pytest.approx(4)
     assert line.memory_ratio == pytest.approx(0.25)
     assert line.fractions == (pytest.approx(0.6), pytest.approx(0.15))
-    assert "| 600 | 150 | 4.0 | 3 | 5 | 60.0% / 15.0% | 2.0 / 8.0 | 0.25 |" in report.markdown(
+    assert "| 600 | 150 | 4.0 | 3, 5 | 60.0% / 15.0% | 2.0 / 8.0 | 0.25 |" in report.markdown(
         results
     )
     assert "| **4.0** | 2.0 / 8.0 GiB |" in report.short_markdown(results)
