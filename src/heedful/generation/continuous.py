@@ -66,9 +66,8 @@ class ContinuousBatch:
         self._lengths = np.zeros(rows, dtype=np.int64)  # the cache's, known to the host
         self._last_ids = torch.zeros(rows, dtype=torch.long, device=decoder.device)
         self._sampling: RowSampling | None = None
-        # Of the request whose completions are being given rows.
-        self._begun = -1
-        self._first_logits: Tensor | None = None
+        # The request of which only some completions got rows, and its logits [V]; or none.
+        self._begun: dict[int, Tensor] = {}
 
     def run(self) -> dict[Slot, Generated]:
         """Every completion."""
@@ -89,10 +88,9 @@ class ContinuousBatch:
     def _refill(self, finished: dict[Slot, Generated]) -> None:
         """Give every free row to a completion that waits, and draw its first token."""
         rows = [row for row, slot in enumerate(self._slots) if slot is None]
-        if self._begun >= 0:
-            # The begun request's prompt may be in a free row: that row is not to be lost.
-            held = self._prompts.index(self._begun)
-            rows.sort(key=lambda row: row != held)
+        # The begun request's prompt may be in a free row: that one goes to the same request.
+        held = [self._prompts.index(number) for number in self._begun]
+        rows.sort(key=lambda row: row not in held)
         rows = rows[: len(self._waiting)]
         slots = [self._waiting.popleft() for _ in rows]
         logits = self._read_prompts(rows, [number for number, _ in slots])
@@ -115,29 +113,23 @@ class ContinuousBatch:
 
     def _read_prompts(self, rows: Sequence[int], numbers: Sequence[int]) -> Tensor:
         """Put the prompt of request `numbers[i]` into `rows[i]`; logits `[n, V]` after each."""
-        places = {number: rows[numbers.index(number)] for number in dict.fromkeys(numbers)}
-        new = [number for number in places if number != self._begun]
-        logits = [] if self._first_logits is None else [self._first_logits]
-        if self._begun in places:
-            places[self._begun] = held = self._prompts.index(self._begun)
-            self._copy([(held, r) for r, n in zip(rows, numbers, strict=True) if n == self._begun])
-        known = [self._begun] if logits else []
+        new = [number for number in dict.fromkeys(numbers) if number not in self._begun]
+        places = {number: rows[numbers.index(number)] for number in new}
+        places |= {number: self._prompts.index(number) for number in self._begun}
+        logits = dict(self._begun)
         if new:
             into = torch.tensor([places[number] for number in new], device=self._decoder.device)
             prompts = [self._requests[number].prompt_ids for number in new]
-            logits.append(self._decoder.prefill(prompts, self._cache, into))
-            known += new
-            self._copy([(places[n], r) for r, n in zip(rows, numbers, strict=True) if n in new])
-        together = torch.cat(logits)
+            logits |= zip(new, self._decoder.prefill(prompts, self._cache, into), strict=True)
+        self._copy([(places[n], row) for row, n in zip(rows, numbers, strict=True)])
         for row, number in zip(rows, numbers, strict=True):
             self._prompts[row] = number
             self._lengths[row] = len(self._requests[number].prompt_ids)
         self._write_lengths(rows)
-        self._begun, self._first_logits = -1, None
-        if self._waiting and self._waiting[0][0] == numbers[-1]:
-            self._begun = numbers[-1]
-            self._first_logits = together[[known.index(numbers[-1])]]
-        return together[[known.index(number) for number in numbers]]
+        last = numbers[-1]
+        is_begun = bool(self._waiting) and self._waiting[0][0] == last
+        self._begun = {last: logits[last].clone()} if is_begun else {}
+        return torch.stack([logits[number] for number in numbers])
 
     def _copy(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Let rows hold what other rows hold: (source, target), the same row is none."""
