@@ -31,7 +31,7 @@ def draw_all(found: dict[str, Any], folder: Path) -> list[Path]:
     clock = "median" if found["machine"]["clock"] == "wall" else "cpu_median"
     sweeps = {name: list(points(found, name, clock)) for name in SWEEPS}
     drawn = []
-    if all(sweeps.values()):
+    if all(len(found_points) > 1 for found_points in sweeps.values()):
         drawn.append(_write(folder / "benchmark-sweeps.svg", *sweeps_figure(sweeps, found)))
     if shares := phases(found):
         drawn.append(_write(folder / "benchmark-phases.svg", *phases_figure(shares)))
@@ -41,11 +41,15 @@ def draw_all(found: dict[str, Any], folder: Path) -> list[Path]:
 def points(
     found: dict[str, Any], sweep: str, clock: str
 ) -> Iterator[tuple[float, dict[str, float]]]:
-    """Of each point its place on the axis and each side's rate, in order."""
+    """Of each point its place on the axis, and our rate and the peer's, in order."""
     groups = [group for group in found["groups"].values() if group["sweep"] == sweep]
     for group in sorted(groups, key=lambda group: group["point"]):
-        rates = {label: group["work"] / side[clock] for label, side in group["sides"].items()}
-        yield group["point"], rates
+        for one in group["comparisons"][:1]:
+            sides = {label: group["sides"][label] for label in (one["ours"], one["peer"])}
+            yield (
+                group["point"],
+                {name: group["work"] / side[clock] for name, side in sides.items()},
+            )
 
 
 def sweeps_figure(sweeps: dict[str, list[Any]], found: dict[str, Any]) -> tuple[str, str, str]:

@@ -69,7 +69,7 @@ def rate(value: float) -> str:
 def lines(found: dict[str, Any]) -> Iterator[Line]:
     """The comparisons of the table's rows, in the order they were measured."""
     for group in found["groups"].values():
-        if group["sweep"] is None:
+        if group["in_table"]:
             yield from group_lines(group, found["machine"]["clock"])
 
 

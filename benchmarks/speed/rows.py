@@ -6,7 +6,8 @@ settings does nothing, is in docs/decisions/0022-benchmarks.md.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from material import LORA_RANK, Material, prompt_tokens, ragged_lengths
 from turns import Side
 
 TRL_PPO, TRL, GENERATE = "TRL 1.12", "TRL", "transformers"
-# Where the peers are fastest on two cores, of 1, 3, 6 pairs, 1 to 8 rows.
-PAIRS_AT_ONCE = 3
+# Where the peers are fastest, see the decision.
+PAIRS_AT_ONCE, TOKENS_AT_ONCE = 3, 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,9 @@ class Group:
         unit: Of the rates.
         work: Units in one step.
         flops: Operations of the matrix products that a step's algorithm asks for.
-        point: Where it stands on the axis of its sweep.
+        sweep: The figure's panel that it is a point of, if any.
+        point: Where it stands on that axis.
+        in_table: Whether it is a row of the table too.
     """
 
     key: str
@@ -51,6 +54,7 @@ class Group:
     comparisons: list[Comparison] = field(default_factory=list)
     sweep: str | None = None
     point: float = 0.0
+    in_table: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +69,11 @@ class Sizes:
     sft_tokens: int
     ragged: tuple[int, int]
     ranking_tokens: int
-    rankings: dict[int, int]
+    ranked_completions: int
+    rankings: tuple[int, ...]
     warmups: int
     repeats: int
     ppo_microbatch: int
-    sft_microbatch: int
     sweeps: dict[str, tuple[int, ...]]
 
 
@@ -82,16 +86,16 @@ FULL = Sizes(
     sft_tokens=256,
     ragged=(128, 512),
     ranking_tokens=256,
-    rankings={4: 4, 9: 1},
+    ranked_completions=16,
+    rankings=(4, 9),
     warmups=1,
     repeats=3,
     ppo_microbatch=8,
-    sft_microbatch=4,
     sweeps={
-        "generation": (8, 16, 32, 64, 128),
-        "ppo": (8, 16, 32),
-        "sft": (64, 128, 256, 512),
-        "reward": (2, 4, 6, 9),
+        "generation": (8, 16, 128),
+        "ppo": (8, 16),
+        "sft": (64, 128, 512),
+        "reward": (2, 6),
     },
 )
 QUICK = Sizes(
@@ -103,12 +107,12 @@ QUICK = Sizes(
     sft_tokens=64,
     ragged=(48, 64),
     ranking_tokens=64,
-    rankings={3: 1},
+    ranked_completions=3,
+    rankings=(3,),
     warmups=0,
     repeats=1,
     ppo_microbatch=2,
-    sft_microbatch=2,
-    sweeps={"generation": (2, 4), "ppo": (2, 4), "sft": (64, 96), "reward": (2, 3)},
+    sweeps={"generation": (2,), "ppo": (2,), "sft": (96,), "reward": (2,)},
 )
 
 
@@ -132,35 +136,33 @@ class Rows:
     def table(self) -> dict[str, Callable[[], Group]]:
         """The rows of the table, by key; the material of each is made when it is called."""
         sizes = self._sizes
-        found: dict[str, Callable[[], Group]] = {
-            "ppo": lambda: self.ppo("ppo", sizes.batch, "masters", lora=True),
-            "ppo-bf16": lambda: self.ppo("ppo-bf16", sizes.batch, "bfloat16"),
-            "ppo-natural": lambda: self.ppo("ppo-natural", sizes.batch, "masters", natural=True),
-            "sft": lambda: self.sft("sft", [sizes.sft_tokens] * sizes.sft_rows),
-            "sft-ragged": lambda: self.sft(
-                "sft-ragged", ragged_lengths(sizes.sft_rows, *sizes.ragged)
-            ),
+        even = [sizes.sft_tokens] * sizes.sft_rows
+        ragged = ragged_lengths(sizes.sft_rows, *sizes.ragged)
+        found = {
+            "ppo": partial(self.ppo, "ppo", sizes.batch, lora=True),
+            "ppo-bf16": partial(self.ppo, "ppo-bf16", sizes.batch, "bfloat16"),
+            "ppo-natural": partial(self.ppo, "ppo-natural", sizes.batch, natural=True),
+            "sft": partial(self.sft, "sft", even),
+            "sft-ragged": partial(self.sft, "sft-ragged", ragged),
         }
         for batch in sizes.generation:
             key = f"generation-{batch}"
-            found[key] = lambda key=key, batch=batch: self.generation(key, batch)  # type: ignore[misc]
-        for k, count in sizes.rankings.items():
+            found[key] = partial(self.generation, key, batch)
+        for k in sizes.rankings:
             key = f"reward-{k}"
-            found[key] = lambda key=key, k=k, n=count: self.reward(key, k, n)  # type: ignore[misc]
+            found[key] = partial(self.reward, key, k)
         return found
 
     def sweeps(self) -> dict[str, Callable[[], Group]]:
         """The points of the figures, by key."""
         makers: dict[str, Callable[[str, int], Group]] = {
             "generation": self.generation,
-            "ppo": lambda key, batch: self.ppo(key, batch, "masters"),
+            "ppo": self.ppo,
             "sft": self._sft_of_length,
-            "reward": lambda key, k: self.reward(key, k, 1),
+            "reward": self.reward,
         }
         return {
-            f"sweep-{name}-{point}": lambda name=name, point=point: self._point(  # type: ignore[misc]
-                makers[name](f"sweep-{name}-{point}", point), name, point
-            )
+            f"sweep-{name}-{point}": partial(self._point, makers[name], name, point)
             for name, points in self._sizes.sweeps.items()
             for point in points
         }
@@ -169,16 +171,23 @@ class Rows:
         sizes = self._sizes
         return self.sft(key, [length] * max(2, sizes.sft_rows * sizes.sft_tokens // length))
 
-    def _point(self, group: Group, sweep: str, point: int) -> Group:
-        one_repeat = {**group.__dict__, "sweep": sweep, "point": point, "repeats": 1}
+    def _point(self, maker: Callable[[str, int], Group], sweep: str, point: int) -> Group:
+        """A point that is no row of the table: one repeat counts."""
+        group = maker(f"sweep-{sweep}-{point}", point)
         sides = [
-            Side(**{**side.__dict__, "specification": {**side.specification, "repeats": 1}})
+            replace(side, specification={**side.specification, "repeats": 1})
             for side in group.sides
         ]
-        return Group(**{**one_repeat, "sides": sides, "comparisons": group.comparisons[:1]})
+        return replace(group, repeats=1, sides=sides, in_table=False)
 
     def ppo(
-        self, key: str, batch: int, numerics: str, *, lora: bool = False, natural: bool = False
+        self,
+        key: str,
+        batch: int,
+        numerics: str = "masters",
+        *,
+        lora: bool = False,
+        natural: bool = False,
     ) -> Group:
         """Episodes a second: full fine-tuning, the shared trunk where `lora`, against TRL."""
         sizes, material = self._sizes, self._material
@@ -214,6 +223,7 @@ class Rows:
             self._ppo_flops(sum(lengths), batch),
             sides,
             found,
+            None if natural or numerics != "masters" else ("ppo", batch),
         )
 
     def generation(self, key: str, batch: int) -> Group:
@@ -235,6 +245,7 @@ class Rows:
             prefill + 2 * (self._trunk + self._head) * tokens,
             sides,
             [self._versus("ours", GENERATE, 2.5, 4.0)],
+            ("generation", batch),
         )
 
     def sft(self, key: str, lengths: list[int]) -> Group:
@@ -243,7 +254,7 @@ class Rows:
         name = f"demonstrations-{count}-{'ragged-' if ragged else ''}{max(lengths)}"
         folder = self._material.demonstrations(lengths, name)
         own = {"kind": "sft", "data": str(folder), "batch": count}
-        rows = largest_divisor(count, self._sizes.sft_microbatch)
+        rows = largest_divisor(count, max(1, TOKENS_AT_ONCE * count // sum(lengths)))
         told = {"ids": str(folder / "ids.json"), "batch": count, "microbatch_rows": rows}
         sides = [self._ours("ours", own), *self._peer(TRL, "trl", "trl_sft.py", told)]
         tokens = sum(lengths)
@@ -257,10 +268,12 @@ class Rows:
             6 * (self._trunk * tokens + self._head * completions),
             sides,
             [self._versus("ours", TRL, 3.0, 5.0)],
+            None if ragged else ("sft", max(lengths)),
         )
 
-    def reward(self, key: str, k: int, count: int) -> Group:
+    def reward(self, key: str, k: int) -> Group:
         """Rankings a second; a step is one pass over the rankings."""
+        count = max(1, self._sizes.ranked_completions // k)
         tokens = self._sizes.ranking_tokens
         folder = self._material.rankings(count, k, tokens)
         own = {"kind": "reward", "data": str(folder), "batch": count}
@@ -276,6 +289,7 @@ class Rows:
             6 * self._trunk * tokens * k * count,
             [self._ours("ours", own), *self._peer(TRL, "trl", "trl_reward.py", told)],
             [self._versus("ours", TRL, *targets)],
+            ("reward", k),
         )
 
     def _ppo_flops(self, prompt_tokens_of_all: int, batch: int) -> float:
@@ -295,8 +309,10 @@ class Rows:
         flops: float,
         sides: list[Side],
         comparisons: list[Comparison],
+        place: tuple[str, int] | None,
     ) -> Group:
         sizes = self._sizes
+        sweep, point = place or (None, 0)
         return Group(
             key=key,
             title=title,
@@ -307,6 +323,8 @@ class Rows:
             repeats=sizes.repeats,
             sides=sides,
             comparisons=comparisons if self._peers else [],
+            sweep=sweep,
+            point=point,
         )
 
     def _told(self, specification: dict[str, Any]) -> dict[str, Any]:

@@ -192,6 +192,7 @@ class Run:
             "peak_flops": peak,
             "sweep": group.sweep,
             "point": group.point,
+            "in_table": group.in_table,
             "comparisons": [one.__dict__ for one in group.comparisons],
             "sides": {label: one.as_json() for label, one in measured.items()},
             **self._when(),
