@@ -38,8 +38,8 @@ bench: $(VENV)/.run $(PEERS:%=.bench/%/.installed)  ## Ours against the peers, i
 	$(BIN)/heedful model get smollm2-135m-instruct
 	$(BIN)/python benchmarks/speed/run.py $(BENCH_ARGS)
 
-clean:  ## Remove .venv and what the tools left behind; runs stay.
-	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+clean:  ## Remove .venv, .bench and what the tools left behind; runs stay.
+	rm -rf $(VENV) .bench site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # An editable install leaves a stamp; pyproject.toml newer than the stamp installs again.
 $(VENV)/.run: pyproject.toml | $(BIN)/python
