@@ -148,11 +148,13 @@ def heartbeat(
 
     Raises:
         LeaseLostError: Somebody else has the item, or another window of the same labeller.
+        NotAllowedError: Its prompt was withdrawn.
     """
     acting(session, account_id)
     now = now or utc_now()
     slot = held_slot(session, account_id, item_id)
     if slot is None:
+        _refuse_withdrawn(session.get(ItemRow, item_id))
         raise LeaseLostError(
             "This item is no longer reserved for you",
             "Go on and submit: your work is kept even where somebody else has taken it over.",
@@ -258,12 +260,17 @@ def assignment(session: Session, account_id: str, item_id: str) -> Assignment:
     found = session.execute(_ASSIGNMENT, {"me": account_id, "item": item_id}).first()
     if found is None or not (found.has_slot or found.PresentationRow or found.SubmissionRow):
         raise NotAllowedError("This item was not given to you", "Take the next one from your list.")
-    if found.ItemRow.is_withdrawn and found.SubmissionRow is None:
+    if found.SubmissionRow is None:
+        _refuse_withdrawn(found.ItemRow)
+    return Assignment(found.ItemRow, found.BatchRow, found.PresentationRow, found.SubmissionRow)
+
+
+def _refuse_withdrawn(item: ItemRow | None) -> None:
+    if item is not None and item.is_withdrawn:
         raise NotAllowedError(
             "The author of this prompt withdrew it, so nobody labels it any more",
             "Take the next one from your list.",
         )
-    return Assignment(found.ItemRow, found.BatchRow, found.PresentationRow, found.SubmissionRow)
 
 
 def must_be_unsubmitted(assigned: Assignment) -> None:

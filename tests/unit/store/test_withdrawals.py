@@ -29,7 +29,7 @@ from heedful.store.labels import include_again
 from heedful.store.presentations import present
 from heedful.store.questions import ask
 from heedful.store.screening_records import grade_demonstration
-from heedful.store.slots import claim_next, skip
+from heedful.store.slots import claim_next, heartbeat, skip
 from heedful.store.tables import (
     AccountRow,
     Base,
@@ -131,6 +131,8 @@ def test_a_prompt_goes_with_all_that_was_made_of_it(database: Database) -> None:
         assert (now.items, now.slots, now.done, now.excluded) == (2, 2, 1, 1)
         with pytest.raises(NotAllowedError, match="withdrew it"):
             save_draft(session, TWO, other.id, {"note": "more"}, 0)
+        with pytest.raises(NotAllowedError, match="withdrew it"):
+            heartbeat(session, TWO, other.id, "any token", now=NOW)
         gone = select(SubmissionRow.id).where(SubmissionRow.excluded_at.is_not(None))
         with pytest.raises(DataError, match="was withdrawn"):
             include_again(session, session.scalars(gone).all(), reason="why not", by=None)

@@ -137,6 +137,7 @@ export class Keeper {
   async #save(keepalive = false) {
     if (this.saving || this.choosing || this.sending || this.done || !this.dirty) return;
     const body = this.page.read();
+    let refused = false;
     this.saving = true;
     this.status.saving();
     try {
@@ -147,7 +148,10 @@ export class Keeper {
         if (this.page.same(data.body, body) || (this.lastSent && this.page.same(data.body, this.lastSent))) this.#saved(data.revision, data.body);
         else await this.#conflict(data.body, data.revision);
       } else if (status === 410) this.#wasSent();
-      else this.status.warn(`The server did not take the draft: ${said(data)} It is kept in this browser.`);
+      else {
+        refused = true; // the same again would be refused again; the next change is another
+        this.status.warn(`The server did not take the draft: ${said(data)} It is kept in this browser.`);
+      }
       this.failures = 0;
     } catch (problem) {
       this.#trouble(problem, "Your work is kept in this browser.", () => this.#save());
@@ -155,7 +159,7 @@ export class Keeper {
       this.lastSent = body;
       this.saving = false;
     }
-    if (this.dirty && !this.done && this.failures === 0) {
+    if (this.dirty && !this.done && !refused && this.failures === 0) {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.#save(), SAVE_AFTER);
     }
@@ -347,6 +351,7 @@ export class Keeper {
         this.leaseLost = true;
         this.status.warn(`${said(data)} You can go on: what you send is kept.`);
       } else if (status === 410) this.#wasSent();
+      else if (status === 403) this.status.warn(said(data));
     } catch (problem) {
       if (problem instanceof SignedOut && !this.failures) this.#trouble(problem, "Your work is kept in this browser.", () => this.#save());
     }
