@@ -100,13 +100,15 @@ def save_scalar(
 
 
 def _save_adapter(adapter: Adapter, folder: Path) -> None:
+    about = {"scaling": adapter.scaling, "trunk_hash": adapter.trunk_hash}
+    # One entry: safetensors writes several in any order, and equal runs must give equal bytes.
     save_file(
         {
             name.removeprefix("trunk."): tensor.detach().contiguous().cpu()
             for name, tensor in adapter.weights.items()
         },
         folder / "adapter.safetensors",
-        {"scaling": repr(adapter.scaling), "trunk_hash": adapter.trunk_hash},
+        {"adapter": json.dumps(about)},
     )
 
 
@@ -211,12 +213,8 @@ def read_adapter(folder: Path) -> Adapter | None:
     if not file.exists():
         return None
     with safe_open(file, framework="pt") as found:
-        about = found.metadata()
-    return Adapter(
-        weights=load_file(file),
-        scaling=float(about["scaling"]),
-        trunk_hash=about["trunk_hash"],
-    )
+        about = json.loads(found.metadata()["adapter"])
+    return Adapter(weights=load_file(file), **about)
 
 
 def load_scalar(folder: ModelFolder, trunk: Any = None) -> ScalarModel:

@@ -168,6 +168,10 @@ class TestScalarModel:
         assert shared == set(map(id, trunk_of(trunk.model).parameters()))
         assert torch.equal(one.scores(batch_of(IDS, LENGTHS)), two.scores(batch_of(IDS, LENGTHS)))
 
+    def test_the_same_adapter_is_saved_as_the_same_bytes(self, base: Path, tmp_path: Path):
+        files = [save_reward(tmp_path / str(n), base).path / "adapter.safetensors" for n in "abcd"]
+        assert len({file.read_bytes() for file in files}) == 1
+
     def test_another_trunk_is_refused_with_the_way_out(self, base: Path, tmp_path: Path):
         folder = save_reward(tmp_path / "reward", base, seed=1)
         trunk = SharedTrunk(build_model(), "runs/sft", CPU, torch.float32)
