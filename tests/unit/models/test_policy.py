@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 import torch
 
-from fakes.tiny_models import CONFIGS, SCALED, build_model
+from fakes.tiny_models import CONFIGS, RELATED, SCALED, build_model
 from fakes.token_pairs import Pair
 from heedful.core.errors import ModelError
 from heedful.models.policy import completion_logprobs, require_known_head
 from heedful.models.token_batch import padded_rows, side_by_side
 
-EVERY = sorted({*CONFIGS, *SCALED})
+EVERY = sorted({*CONFIGS, *SCALED, *RELATED})
 CPU = torch.device("cpu")
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from fakes.tiny_models import CONFIGS, SCALED, build_model
+from fakes.tiny_models import CONFIGS, RELATED, SCALED, build_model
 from fakes.token_pairs import Pair
 from heedful.models.loading import trunk_of
 from heedful.models.precision import compute_in
@@ -41,7 +41,7 @@ def batch(*, padded: bool) -> TokenBatch:
     return padded_rows(PAIRS, 7, CPU) if padded else side_by_side(PAIRS, CPU)
 
 
-@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED, *RELATED}))
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("what", ["scores", "values"])
 def test_numbers_and_gradients_are_those_of_plain_passes(

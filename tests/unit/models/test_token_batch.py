@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.tiny_models import CONFIGS, SCALED, build_model
+from fakes.tiny_models import CONFIGS, RELATED, SCALED, build_model
 from fakes.token_pairs import Pair
 from heedful.models.loading import trunk_of
 from heedful.models.ragged import SHARED_FROM
@@ -74,12 +74,27 @@ def test_positions_go_on_after_a_shared_prompt() -> None:
     assert found == [*zip(prompt, prompt, strict=True), (30, 8), (31, 9), (32, 8)]
 
 
-@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED, *RELATED}))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_known_architectures_take_tokens_side_by_side(
     architecture: str, dtype: torch.dtype
 ) -> None:
     assert takes_side_by_side(trunk_of(build_model(architecture)).to(dtype))
+
+
+def test_a_window_over_every_layer_is_kept() -> None:
+    """Mistral's first models; pairs longer than the window."""
+    trunk = trunk_of(build_model("mistral", sliding_window=8))
+    prompt = [*range(2, 14)]
+    pairs = [Pair(prompt, [*range(30, 50)]), Pair(prompt, [60, 61]), Pair([5], [*range(70, 90)])]
+    together = side_by_side(pairs, CPU)
+    alone = [padded_rows([pair], 3, CPU) for pair in pairs]
+    expected = torch.cat([token_states(trunk, one)[one.before] for one in alone])
+    found = token_states(trunk, together)[together.before]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    whole = build_model("mistral", sliding_window=None)
+    unlike = token_states(trunk_of(whole), together)[together.before]
+    assert not torch.allclose(unlike, expected, atol=1e-2)
 
 
 def strange(case: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from fakes.tiny_models import CONFIGS, SCALED, build_model
+from fakes.tiny_models import CONFIGS, RELATED, SCALED, build_model
 from heedful.core.run import Cost
 from heedful.core.settings import OptimSettings
 from heedful.models.loading import trunk_of
@@ -38,7 +38,7 @@ def batcher(model: Any, max_tokens: int = 1000, *, padded: bool = False) -> Batc
     return found
 
 
-@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED}))
+@pytest.mark.parametrize("architecture", sorted({*CONFIGS, *SCALED, *RELATED}))
 @pytest.mark.parametrize(
     ("padded", "max_tokens"), [(True, 1000), (True, 30), (False, 8), (False, 30), (False, 1000)]
 )
