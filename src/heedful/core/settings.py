@@ -86,8 +86,8 @@ class ModelSettings(Settings):
         DEFAULT_MICROBATCH,
         description="Most tokens in one forward and backward pass; a prompt that several "
         "completions share counts once. Memory goes with it; results do not, beyond rounding. "
-        "`auto` takes the largest that is planned to fit into free memory, of 2048 at the most (on a "
-        "GPU 32768), halves it where memory runs out all the same, and keeps it on resuming.",
+        "`auto` takes the largest that is planned to fit into free memory, 2048 at the most (on "
+        "a GPU 32768), halves it where memory runs out all the same, and keeps it on resuming.",
     )
 
     @property

@@ -22,8 +22,8 @@ from heedful.generation.language_model import LanguageModel
 from heedful.models.loading import num_matrix_parameters, trunk_of
 from heedful.pipeline.quickstart_sampling import Sampling
 from heedful.pipeline.quickstart_settings import Quickstart
-from heedful.training.display import Display
 from heedful.training.batches import Batcher
+from heedful.training.display import Display
 from heedful.training.examples import read_pretraining
 from heedful.training.language import language_loss
 from heedful.training.scoring import RewardModel

@@ -19,7 +19,13 @@ from heedful.core.settings import DEFAULT_MICROBATCH, Project
 from heedful.models.precision import compute_dtype, pick_device
 from heedful.models.shape import ModelShape
 from heedful.training.display import Display, duration
-from heedful.training.out_of_memory import SMALLEST, TokenBudget, explained, remedies
+from heedful.training.out_of_memory import (
+    SMALLEST,
+    TokenBudget,
+    explained,
+    is_out_of_memory,
+    remedies,
+)
 from heedful.training.plan import known_shapes, make_plan
 from heedful.training.plan_case import Case, copies
 from heedful.training.rehearsal import Bytes, known_seconds, rehearse_bytes
@@ -93,11 +99,15 @@ def _predict(
     )
     try:
         case = open_case(stage, config, device)
-    except HeedfulError:
-        return unplanned  # the run itself will say what is wrong
-    if case is None:
+        costs = None if case is None else counted_costs(case)
+    except (HeedfulError, RuntimeError, MemoryError) as error:
+        # The run itself will say what is wrong, or that there is no memory.
+        if not (isinstance(error, HeedfulError) or is_out_of_memory(error)):
+            raise
         return unplanned
-    costs, room = counted_costs(case), room_on(device)
+    if case is None or costs is None:
+        return unplanned
+    room = room_on(device)
     case = choose_budget(case, costs, device)
     plan = make_plan(case, costs, known_seconds(case.scene()))
     if room is not None and plan.peak_bytes > room.free:

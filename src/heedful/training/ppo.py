@@ -24,8 +24,8 @@ from heedful.models.loading import trunk_of
 from heedful.training.batches import Batcher, TokenPair, stream_slice
 from heedful.training.display import Display, shown
 from heedful.training.examples import read_pretraining, read_prompts, record_inputs
-from heedful.training.loop import Loop, StepMetrics
 from heedful.training.forecast import Planned, planned
+from heedful.training.loop import Loop, StepMetrics
 from heedful.training.ppo_evaluation import HeldOut
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import collect

@@ -38,7 +38,8 @@ DEPTHS = (1, 3)  # layers of the two models that are compared
 HEAD_POSITIONS = 512
 _STEPS = (1, 9)  # tokens drawn by the two rehearsals of the decoder
 _TRIES = 2
-_MOST_FLOPS = 6e10  # of one layer in one pass; longer microbatches are tried in part
+_MOST_FLOPS = 4e10  # of one layer in one pass; longer microbatches are tried in part
+_MOST_PREFILL = 2048  # tokens of all prompts together in a rehearsal of the decoder
 _NOISE = 1_000_003  # numbers, repeated: drawing one for each weight takes seconds
 _LARGE = 2**28  # bytes of weights that no processor's cache holds
 
@@ -137,7 +138,7 @@ class _Part:
             activation_checkpointing=scene.activation_checkpointing,
         )
         self.num_trained = sum(w.numel() for w in self.trainable.weights.masters.values())
-        pairs = _pairs(scene)
+        pairs = _pairs(scene, getattr(self.model.config, "max_position_embeddings", None))
         self._trunk = trunk_of(self.model)
         batcher = Batcher(self._trunk, pad_id=0, device=device, max_tokens=1)
         self._batch = batcher.batch(pairs)
@@ -169,20 +170,28 @@ class _Part:
             master.grad = torch.full_like(master, 1e-6)
 
 
-def _pairs(scene: Scene) -> list[TokenPair]:
+def _pairs(scene: Scene, context: int | None) -> list[TokenPair]:
     """A microbatch as the scene has it, or the part of it that is tried on a processor."""
     layer = 6 * scene.shape.block_parameters / scene.shape.layers
-    size = scene.prompt_tokens + scene.completions * scene.completion_tokens
+    completion, prompt = scene.completion_tokens, scene.prompt_tokens
+    if context is not None:  # the run itself will refuse what does not fit
+        completion = min(completion, context // 2)
+        prompt = min(prompt, context - completion)
+    size = prompt + scene.completions * completion
     most = scene.prompts if scene.device != "cpu" else int(_MOST_FLOPS / layer / size)
     return [
         TokenPair(
             # Another number first, so that only the completions of one prompt share it.
-            prompt_ids=(prompt % scene.shape.vocabulary, *range(1, scene.prompt_tokens)),
-            completion_ids=range(scene.completion_tokens),
+            prompt_ids=_ids(scene, prompt, first=number),
+            completion_ids=_ids(scene, completion),
         )
-        for prompt in range(max(1, min(scene.prompts, most)))
+        for number in range(max(1, min(scene.prompts, most)))
         for _ in range(scene.completions)
     ]
+
+
+def _ids(scene: Scene, count: int, *, first: int = 0) -> tuple[int, ...]:
+    return tuple(n % scene.shape.vocabulary for n in (first, *range(1, count)))
 
 
 def _small_model(scene: Scene, depth: int) -> Any:
@@ -218,12 +227,14 @@ def _decoding(scene: Scene) -> tuple[float, float]:
     model = _small_model(scene, depth).to(scene.device)
     compute_in(model, _dtype(scene))
     engine = NativeEngine(model, eos_ids=(), decode=lambda _: "")
+    # Of a long prompt the cache would be full before anything is drawn: part of it will do.
+    length = min(scene.prompt_tokens, max(1, _MOST_PREFILL // scene.decode_rows))
     times = []
     for steps in _STEPS:
         sampling = SamplingParameters(temperature=1.0, max_tokens=steps)
         requests = [
             GenerationRequest(
-                prompt_ids=tuple(range(1, 1 + scene.prompt_tokens)), sampling=sampling, seed=row
+                prompt_ids=_ids(scene, length, first=row), sampling=sampling, seed=row
             )
             for row in range(scene.decode_rows)
         ]
@@ -231,7 +242,7 @@ def _decoding(scene: Scene) -> tuple[float, float]:
     step = (times[1] - times[0]) / (_STEPS[1] - _STEPS[0])
     prefill = max(0.0, times[0] - _STEPS[0] * step)
     longer = shape.layers / depth
-    return step * longer, prefill * longer / (scene.decode_rows * scene.prompt_tokens)
+    return step * longer, prefill * longer / (scene.decode_rows * length)
 
 
 def _dtype(scene: Scene) -> torch.dtype:

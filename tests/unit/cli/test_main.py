@@ -60,7 +60,7 @@ def heedful_process(*arguments: str, **options: str) -> subprocess.CompletedProc
     ids=str,
 )
 def test_what_needs_no_model_answers_without_torch(arguments: list[str], code: int) -> None:
-    done = heedful_process(*arguments)
+    done = heedful_process(*arguments, HEEDFUL_CACHE="no-such-folder")
     assert done.returncode == code, done.stderr
     assert done.stderr.endswith("torch: False\n")
     assert "Traceback" not in done.stderr

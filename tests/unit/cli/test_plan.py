@@ -1,16 +1,15 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.tiny_models import build_model_dir
-from heedful.cli.plan import num_parameters, plan
+from heedful.cli.plan import plan
 from heedful.core.config import load_config
 from heedful.core.errors import DataError
 from heedful.core.settings import Project
-from heedful.models.folders import find_model
-from heedful.models.loading import load_causal_lm
 
 
 @pytest.fixture(scope="module")
@@ -18,28 +17,27 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_model_dir(tmp_path_factory.mktemp("models") / "tiny")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEEDFUL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def planned_lines(stage: str, model: Path, *overrides: str) -> list[str]:
+    settings = ["run.dir=runs/none", "run.threads=1", f"model.name={model}", "model.device=cpu"]
+    config = load_config(Project, [], [*settings, *overrides])
+    return plan(stage, config, lambda _: None).splitlines()
+
+
 def planned(stage: str, model: Path, *overrides: str) -> dict[str, str]:
-    settings = ["run.dir=runs/none", f"model.name={model}", *overrides]
-    lines = plan(stage, load_config(Project, [], settings)).splitlines()
-    return dict(line.split(": ", 1) for line in lines)
+    lines = planned_lines(stage, model, *overrides)
+    return dict(line.split(": ", 1) for line in lines if not line.startswith(" "))
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def test_parameters_are_counted_as_the_loaded_model_has_them(model: Path) -> None:
-    loaded = load_causal_lm(find_model(str(model)), pad_id=0)
-    assert num_parameters(str(model)) == sum(p.numel() for p in loaded.parameters())
-
-
-@pytest.mark.parametrize("name", ["owner/model", "no-such-model", "smollm2-135m-instruct"])
-def test_a_model_that_is_not_here_has_no_count(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HEEDFUL_CACHE", str(tmp_path))
-    assert num_parameters(name) is None
 
 
 def test_ppo_in_the_papers_schedule(model: Path) -> None:
@@ -56,44 +54,46 @@ def test_the_pretraining_tokens_of_ppo_ptx(model: Path) -> None:
     assert planned("ppo", model, *sizes)["pretraining tokens"] == f"{512 * 64:,}"
 
 
-def gigabytes(found: dict[str, str]) -> float:
-    return float(found["memory"].split(" GB")[0])
+def rows(found: list[str]) -> dict[str, list[str]]:
+    """The tables: name -> cells."""
+    cells = [line.split("  ") for line in found if line.startswith("  ")]
+    split = [[cell.strip() for cell in row if cell.strip()] for row in cells]
+    return {row[0]: row[1:] for row in split}
 
 
-@pytest.fixture
-def billion(tmp_path: Path) -> Path:
-    """A weights file whose header tells of 10^9 parameters."""
-    (tmp_path / "config.json").write_text("{}")
-    header = json.dumps({"__metadata__": {}, "w": {"shape": [1000, 1000, 1000]}}).encode()
-    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    return tmp_path
+def test_memory_is_shown_by_part_and_moment(model: Path) -> None:
+    lines = planned_lines("ppo", model, f"ppo.reward={model}", "model.compute_dtype=float32")
+    table = rows(lines)
+    assert table["training"] == ["saving", "drawing"]
+    assert table["interpreter and libraries"][0].endswith(" GB")
+    assert {"weights", "optimiser", "gradients", "activations", "together"} <= set(table)
+    (memory,) = [line for line in lines if line.startswith("memory: ")]
+    assert memory.split(": ")[1].split(" at the most")[0] == max(table["together"])
+    assert memory.endswith("computed in float32")
 
 
-@pytest.mark.parametrize(
-    ("stage", "dtype", "overrides", "expected"),
-    [
-        ("reward", "float32", [], 16),
-        ("reward", "bfloat16", [], 18),
-        ("reward", "float32", ["model.lora_rank=8"], 4),
-        ("sft", "float32", ["sft.choose_by=last"], 16),
-        ("sft", "float32", [], 20),
-        ("ppo", "float32", ["ppo.reward=MODEL"], 40),
-        ("ppo", "bfloat16", ["ppo.reward=MODEL"], 40),
-        ("ppo", "float32", ["ppo.reward=MODEL", "ppo.ema=true"], 44),
-        ("ppo", "float32", ["ppo.reward=json:dumps", "ppo.value_init=MODEL"], 36),
-    ],
-)
-def test_memory_counts_trained_and_frozen_models(
-    billion: Path, stage: str, dtype: str, overrides: list[str], expected: float
-) -> None:
-    given = [text.replace("MODEL", str(billion)) for text in overrides]
-    found = planned(stage, billion, f"model.compute_dtype={dtype}", *given)
-    assert gigabytes(found) == expected
+def test_time_is_shown_by_phase(model: Path) -> None:
+    sizes = ["ppo.episodes=512", "format.max_prompt_tokens=20", "format.max_completion_tokens=8"]
+    lines = planned_lines("ppo", model, f"ppo.reward={model}", *sizes)
+    table = rows(lines)
+    assert table["drawing"][1] == f"{512 * 8:,}"
+    assert table["updating"][1] == f"{2 * 512 * 28:,}"
+    assert any(line.startswith("time: ") for line in lines)
+    assert any("assumed to be the longest that [format] allows" in line for line in lines)
 
 
-def test_automatic_arithmetic_gives_both(billion: Path) -> None:
-    found = planned("reward", billion)["memory"]
-    assert found.startswith("16.0 GB in float32 or 18.0 GB in bfloat16, and activations")
+def test_the_machine_is_measured_once(model: Path) -> None:
+    told: list[str] = []
+    config = load_config(Project, [], ["run.dir=none", f"model.name={model}", "model.lora_rank=2"])
+    plan("sft", config, told.append)
+    assert len(told) == 1
+    plan("sft", config, told.append)
+    assert len(told) == 1
+
+
+def test_an_automatic_microbatch_is_named(model: Path) -> None:
+    lines = planned_lines("sft", model, "model.microbatch_tokens=auto")
+    assert "microbatches: auto takes 2048 tokens of at most 2048" in lines
 
 
 def test_memory_is_not_guessed_without_the_weights() -> None:

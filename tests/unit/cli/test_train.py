@@ -34,7 +34,10 @@ def test_resolved_settings_of_the_quickstart_give_themselves_again(tmp_path: Pat
 
 
 @pytest.mark.parametrize("stage", ["sft", "reward", "ppo"])
-def test_a_dry_run_prints_a_project_file_and_the_plan(stage: str, tmp_path: Path) -> None:
+def test_a_dry_run_prints_a_project_file_and_the_plan(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEEDFUL_CACHE", str(tmp_path))
     folder = tmp_path / "run"
     result = RUNNER.invoke(app, ["train", stage, "--set", f"run.dir={folder}", "--dry-run"])
     assert result.exit_code == 0

@@ -18,8 +18,8 @@ from heedful.models.loading import trunk_of
 from heedful.training import ppo, reward
 from heedful.training.display import Display
 from heedful.training.forecast import Planned
-from heedful.training.out_of_memory import TokenBudget
 from heedful.training.loop import Trainable
+from heedful.training.out_of_memory import TokenBudget
 from heedful.training.ppo_models import Models
 from heedful.training.ppo_rollout import collect
 from heedful.training.scoring import RewardModel

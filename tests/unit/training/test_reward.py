@@ -18,9 +18,9 @@ from heedful.models.folders import ModelFolder
 from heedful.training import reward
 from heedful.training.batches import stream_slice
 from heedful.training.display import Display
+from heedful.training.examples import read_demonstrations
 from heedful.training.forecast import Planned
 from heedful.training.out_of_memory import TokenBudget
-from heedful.training.examples import read_demonstrations
 from heedful.training.reward_evaluation import SourceScore
 from heedful.training.scoring import RewardModel
 
