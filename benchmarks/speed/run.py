@@ -177,7 +177,7 @@ class Run:
         """FLOP/s that the fractions of this call are of."""
         size = 256 if self.arguments.quick else 2048
         told = {**self.common, "kind": "peak", "size": size, "products": 5}
-        told |= {"warmups": 1, "repeats": 3}
+        told |= {"warmups": 1, "repeats": 3, "clock": self.arguments.clock}
         side = Side(label="peak", environment="heedful", script="ours.py", specification=told)
         flops = float(self._turns([side], 4)["peak"].result["flops"])
         self.console.print(f"bfloat16 {size}^3: {flops / 1e12:.2f} TFLOP/s")
