@@ -111,7 +111,7 @@ def _predicted(
     import torch
 
     from heedful.models.precision import pick_device
-    from heedful.training.forecast import MOST_TOKENS, choose_budget, counted_costs, make_case
+    from heedful.training.forecast import choose_budget, counted_costs, make_case, most_tokens
     from heedful.training.rehearsal import rehearse_seconds
 
     device = pick_device(config.model.device)
@@ -123,7 +123,7 @@ def _predicted(
         f"{work.completion_tokens:.0f}, the longest pair {work.longest}; {work.source}"
     )
     if config.model.microbatch_tokens == "auto":
-        yield f"microbatches: auto takes {case.budget} tokens of at most {MOST_TOKENS[device.type]}"
+        yield f"microbatches: auto takes {case.budget} tokens of at most {most_tokens(device)}"
     found = make_plan(case, costs, rehearse_seconds(case.scene(), say))
     where = torch.cuda.get_device_name(device) if case.on_gpu else "this process"
     yield (

@@ -94,9 +94,7 @@ def _predict(
     if before is not None and (run.path / "state").exists():
         # Resumed: with the number that it began with, unless another one is set now.
         return before if wanted == "auto" else _taken_up(before, wanted, run, display)
-    unplanned = Prediction(
-        microbatch_tokens=MOST_TOKENS[device.type] if wanted == "auto" else wanted
-    )
+    unplanned = Prediction(microbatch_tokens=most_tokens(device) if wanted == "auto" else wanted)
     try:
         case = open_case(stage, config, device)
         costs = None if case is None else counted_costs(case)
@@ -132,6 +130,11 @@ def open_case(stage: str, config: Project, device: torch.device) -> Case | None:
     return make_case(stage, config, read_workload(stage, config, first.path), shapes, device)
 
 
+def most_tokens(device: torch.device) -> int:
+    """What `auto` begins with on `device`."""
+    return MOST_TOKENS.get(device.type, DEFAULT_MICROBATCH)
+
+
 def make_case(
     stage: str,
     config: Project,
@@ -148,13 +151,13 @@ def make_case(
         shapes=shapes,
         device=str(device),
         dtype=str(compute_dtype(config.model.compute_dtype, device)).removeprefix("torch."),
-        budget=MOST_TOKENS[device.type] if wanted == "auto" else wanted,
+        budget=most_tokens(device) if wanted == "auto" else wanted,
     )
 
 
 def counted_costs(case: Case) -> Bytes:
     """Bytes of the stage's passes, counted on a microbatch that any machine has room for."""
-    small = min(case.budget, MOST_TOKENS["cpu"])
+    small = min(case.budget, DEFAULT_MICROBATCH)
     return rehearse_bytes(replace(case, budget=small).scene())
 
 

@@ -93,7 +93,7 @@ class Case:
     @property
     def on_gpu(self) -> bool:
         """Whether what counts is a GPU's memory."""
-        return self.device != "cpu"
+        return self.device.startswith("cuda")
 
     @property
     def compute_bytes(self) -> int:
