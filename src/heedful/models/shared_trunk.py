@@ -54,9 +54,9 @@ class SharedTrunk:
         """
         adapter = read_adapter(folder.path)
         if adapter is None or adapter.trunk_hash != self._hash:
-            reason = "its weights were all trained" if adapter is None else "on another model"
+            reason = "all its weights" if adapter is None else "adapters on another model"
             raise CheckpointError(
-                f"{folder.name} cannot share the trunk of {self._name}: {reason}",
+                f"{folder.name} cannot share the trunk of {self._name}: it trained {reason}",
                 f"Train the reward model with model.name = {self._name} and model.lora_rank, "
                 "or set ppo.shared_trunk = false.",
             )

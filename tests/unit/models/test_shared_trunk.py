@@ -175,7 +175,7 @@ class TestScalarModel:
     def test_another_trunk_is_refused_with_the_way_out(self, base: Path, tmp_path: Path):
         folder = save_reward(tmp_path / "reward", base, seed=1)
         trunk = SharedTrunk(build_model(), "runs/sft", CPU, torch.float32)
-        with pytest.raises(CheckpointError, match="share the trunk of runs/sft: on another") as e:
+        with pytest.raises(CheckpointError, match="runs/sft: it trained adapters on another") as e:
             trunk.scalar_model(folder)
         assert "model.name = runs/sft" in str(e.value.hint)
 
@@ -183,5 +183,5 @@ class TestScalarModel:
         folder = save_reward(tmp_path / "reward", base, lora=False)
         assert read_adapter(folder.path) is None
         trunk = SharedTrunk(build_model(), "runs/sft", CPU, torch.float32)
-        with pytest.raises(CheckpointError, match="its weights were all trained"):
+        with pytest.raises(CheckpointError, match="it trained all its weights"):
             trunk.scalar_model(folder)
