@@ -25,6 +25,7 @@ from heedful.training.out_of_memory import (
     explained,
     is_out_of_memory,
     remedies,
+    with_microbatch,
 )
 from heedful.training.plan import known_shapes, make_plan
 from heedful.training.plan_case import Case, copies
@@ -71,19 +72,13 @@ def planned(stage: str, config: Project, run: RunDirectory, display: Display) ->
     budget = TokenBudget(prediction.microbatch_tokens, halves=automatic, on_change=shrink)
     decided = with_microbatch(config, prediction.microbatch_tokens)
     try:
-        with explained(decided, stage):
+        with explained(decided, stage, budget):
             yield Planned(decided, budget)
     finally:
         if device.type == "cuda":
             run.card.cost.peak_device_memory_bytes = torch.cuda.max_memory_allocated(device)
     run.save()
     display.say(_compared(run, prediction))
-
-
-def with_microbatch(config: Project, tokens: int) -> Project:
-    """The same settings with that number of tokens in a microbatch."""
-    model = config.model.model_copy(update={"microbatch_tokens": tokens})
-    return config.model_copy(update={"model": model})
 
 
 def _predict(

@@ -68,12 +68,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def explained(config: Project, stage: str) -> Iterator[None]:
+def explained(config: Project, stage: str, budget: "TokenBudget | None" = None) -> Iterator[None]:
     """Turn an error that means memory into one that says what to set.
 
     Args:
-        config: Of the run, with its microbatches as they are.
+        config: Of the run.
         stage: `sft`, `reward` or `ppo`.
+        budget: Of its microbatches, where it may have shrunk.
 
     Raises:
         OutOfMemory: In place of such an error.
@@ -83,7 +84,14 @@ def explained(config: Project, stage: str) -> Iterator[None]:
     except (MemoryError, RuntimeError, OSError, HeedfulError) as error:
         if isinstance(error, OutOfMemory) or not is_out_of_memory(error):
             raise
-        raise explain(error, config, stage) from None
+        now = config if budget is None else with_microbatch(config, budget.tokens)
+        raise explain(error, now, stage) from None
+
+
+def with_microbatch(config: Project, tokens: int) -> Project:
+    """The same settings with that number of tokens in a microbatch."""
+    model = config.model.model_copy(update={"microbatch_tokens": tokens})
+    return config.model_copy(update={"model": model})
 
 
 def explain(error: BaseException, config: Project, stage: str) -> OutOfMemory:
@@ -92,9 +100,11 @@ def explain(error: BaseException, config: Project, stage: str) -> OutOfMemory:
     asked = asked_bytes(error)
     amount = "" if asked is None else f" (asked for {asked / 1e9:.2g} GB more)"
     where = "the GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+    first, *others = remedies(phase, config, stage)
     return OutOfMemory(
         f"{where} ran out in {_DOING[phase]}{amount}",
-        " Or ".join(remedies(phase, config, stage))
+        first
+        + "".join(f" Or {other[0].lower()}{other[1:]}" for other in others)
         + " `--dry-run` shows what a run needs, part by part; docs/how-to/memory.md tells more.",
     )
 

@@ -14,7 +14,7 @@ from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.core.machine import Room
 from heedful.core.run import Prediction, RunDirectory, read_card
 from heedful.core.settings import Project
-from heedful.training import reward, sft
+from heedful.training import ppo, reward, sft
 from heedful.training.display import Display
 from heedful.training.forecast import (
     MOST_TOKENS,
@@ -23,9 +23,8 @@ from heedful.training.forecast import (
     open_case,
     planned,
     room_on,
-    with_microbatch,
 )
-from heedful.training.out_of_memory import SMALLEST, OutOfMemory
+from heedful.training.out_of_memory import SMALLEST, OutOfMemory, with_microbatch
 from heedful.training.plan import make_plan
 
 CPU = torch.device("cpu")
@@ -201,6 +200,40 @@ class TestShrinking:
         finally:
             hook.remove()
         assert max(asked) > 150 >= asked[-1]
+
+    @pytest.mark.parametrize("minibatch", [4, 8])
+    def test_ppo_shrinks_too(self, project: Any, reward_run: Path, minibatch: int) -> None:
+        """In several steps a rollout, and in one, whose passes serve as the old ones."""
+        ppo_settings = {
+            "reward": str(reward_run),
+            "episodes": 8,
+            "minibatch_size": minibatch,
+            "ptx_coef": 0.5,
+            "ptx_tokens": 16,
+            "ptx_ratio": 1.0,
+        }
+        sections = {"model": {"microbatch_tokens": "auto"}, "ppo": ppo_settings}
+        whole, parts = project("whole", **sections), project("parts", **sections)
+        ppo.train(whole, Heard())
+        asked: list[int] = []
+
+        def ask(module: torch.nn.Module, inputs: Any) -> None:
+            if torch.is_grad_enabled() and isinstance(module, torch.nn.Embedding):
+                asked.append(inputs[0].numel())
+                torch.empty(TOO_MANY if asked[-1] > 80 else 1)
+
+        hook = torch.nn.modules.module.register_module_forward_pre_hook(ask)
+        try:
+            ppo.train(parts, Heard())
+        finally:
+            hook.remove()
+        assert max(asked) > 80 >= asked[-1]
+        one, other = (
+            load_file(config.run.dir / "checkpoint" / "model.safetensors")
+            for config in (whole, parts)
+        )
+        for name, tensor in one.items():
+            torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-4)
 
 
 def counted_costs_of(config: Project) -> None:
