@@ -152,7 +152,7 @@ def step_lines(found: dict[str, Any]) -> list[str]:
 def markdown(found: dict[str, Any], drawn: Sequence[str] = ()) -> str:
     """The whole table, for docs/performance.md, and the figures that were `drawn`."""
     pictures = [f"![{PICTURES[name]}](images/{name})\n" for name in drawn]
-    rows = [" | ".join(HEADINGS), "---|---|" + "---:|" * (len(HEADINGS) - 3) + "---:"]
+    rows = [" | ".join(HEADINGS), " | ".join(["---", "---", *["---:"] * (len(HEADINGS) - 2)])]
     rows += [" | ".join(line.cells()) for line in lines(found)]
     table = [f"| {row} |" for row in rows]
     parts = [provenance(found), "", *table, "", *notes(found), *pictures]
