@@ -49,7 +49,7 @@ def test_rows_of_ours_run_and_are_kept(speed: Path, tiny: Path, tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(results.read_text())
-    assert list(found["groups"]) == ["sft-ragged", "reward-3", "generation-4", "ppo"]
+    assert list(found["groups"]) == ["ppo", "sft-ragged", "generation-4", "reward-3"]
     for group in found["groups"].values():
         for side in group["sides"].values():
             assert len(side["seconds"]) == 1
