@@ -15,9 +15,7 @@ ARCHITECTURES = sorted(CONFIGS | SCALED)
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_sizes_are_those_of_the_loaded_model(
-    architecture: str, tied: bool, tmp_path: Path
-) -> None:
+def test_sizes_are_those_of_the_loaded_model(architecture: str, tied: bool, tmp_path: Path) -> None:
     folder = build_model_dir(tmp_path / "model", architecture, tie_word_embeddings=tied)
     shape = read_shape(str(folder))
     assert shape is not None
