@@ -10,7 +10,8 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -139,24 +140,35 @@ def _merge(
 def _config_error(model: type[BaseModel], error: ValidationError, origins: Origins) -> ConfigError:
     """One readable error for everything that pydantic found wrong."""
     lines, hints = [], []
+    wrong: dict[tuple[str, ...], list[str]] = {}
     # What is missing comes last: a misspelt name is the likelier mistake.
     for detail in sorted(error.errors(), key=lambda detail: detail["type"] == "missing"):
-        where = tuple(str(part) for part in detail["loc"])
-        name = ".".join(where) or "settings"
-        at = _came_from(where, origins)
+        where = _setting(model, tuple(str(part) for part in detail["loc"]))
         if detail["type"] == "extra_forbidden":
-            lines.append(f"unknown setting `{name}`{at}")
+            name = ".".join(where)
+            lines.append(f"unknown setting `{name}`{_came_from(where, origins)}")
             hints.append(_suggest(model, where))
         elif detail["type"] == "missing":
             needed = _required(model, where)
             lines += [f"setting `{leaf}` is needed" for leaf in needed]
             hints += [f"Give it in a TOML file or as --set {leaf}=VALUE." for leaf in needed]
         else:
-            message = detail["msg"].removeprefix("Value error, ")
-            lines.append(f"`{name}`: {message}{at}")
+            wrong.setdefault(where, []).append(detail["msg"].removeprefix("Value error, "))
             if detail["type"].endswith(("_type", "_parsing")):
                 hints.append('Values are TOML: 0.5, 3, true, "text", ["a", "b"].')
-    return ConfigError("; ".join(lines), " ".join(dict.fromkeys(hints)) or None)
+    found = [
+        f"`{'.'.join(where) or 'settings'}`: {', or: '.join(messages)}{_came_from(where, origins)}"
+        for where, messages in wrong.items()
+    ]
+    return ConfigError("; ".join([*found, *lines]), " ".join(dict.fromkeys(hints)) or None)
+
+
+def _setting(model: type[BaseModel], where: tuple[str, ...]) -> tuple[str, ...]:
+    """`where` without the alternative of a union that pydantic tried."""
+    field = dict(walk_settings(model)).get(".".join(where[:-1]))
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] if field else []
+    union = field is not None and get_origin(field.annotation) in (Union, UnionType)
+    return where[:-1] if union and len(kinds) > 1 else where
 
 
 def _came_from(where: tuple[str, ...], origins: Origins) -> str:

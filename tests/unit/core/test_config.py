@@ -214,3 +214,13 @@ def test_walk_settings_enters_an_optional_section():
         inner: Inner | None = None
 
     assert [name for name, _ in walk_settings(Outer)] == ["inner.value"]
+
+
+def test_a_setting_of_two_kinds_is_named_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("model.microbatch_tokens='autoo'")
+    told = str(caught.value)
+    assert told.count("`model.microbatch_tokens`") == 1
+    assert "integer" in told
+    assert "'auto'" in told
+    assert "constrained" not in told
