@@ -1,7 +1,8 @@
 """A training step against its own matrix products timed alone.
 
     python benchmarks/step_time.py [--task sft|reward] [--rows 8] [--tokens 256] [--threads 1]
-        [--clock wall] [--json FILE] [--profile] [--activation-checkpointing]
+        [--clock wall] [--compute-dtype float32] [--json FILE] [--profile]
+        [--activation-checkpointing]
 
 The products of one step of the trainer (passes, clipping, AdamW, weights rounded again) are
 recorded with their shapes, strides and types, then timed one by one on operands that are at
@@ -31,6 +32,7 @@ from heedful.losses.ranking import ranking_loss
 from heedful.models.folders import find_model
 from heedful.models.loading import load_causal_lm, trunk_of
 from heedful.models.memory import keep_freed_memory
+from heedful.models.precision import compute_dtype
 from heedful.models.scalar import ScalarModel
 from heedful.training.batches import Batcher, TokenPair
 from heedful.training.language import accumulate_language_loss
@@ -78,6 +80,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clock", choices=("cpu", "wall"), default="cpu")
+    parser.add_argument("--compute-dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--activation-checkpointing", action="store_true")
     parser.add_argument("--profile", action="store_true", help="also print the operators' times")
@@ -109,6 +112,7 @@ def build_step(arguments: argparse.Namespace) -> tuple[int, Callable[[], float]]
     torch.manual_seed(0)
     model = load_causal_lm(find_model(arguments.model), pad_id=0)
     options: Any = {"activation_checkpointing": arguments.activation_checkpointing}
+    dtype = compute_dtype(arguments.compute_dtype, CPU)
     ids = torch.randint(2, model.config.vocab_size, (arguments.rows, arguments.tokens)).tolist()
     if arguments.task == "reward":
         half = arguments.tokens // 2
@@ -118,14 +122,12 @@ def build_step(arguments: argparse.Namespace) -> tuple[int, Callable[[], float]]
             for first, row in zip(firsts, ids, strict=True)
         ]
         scalar = ScalarModel(trunk_of(model), model.config.hidden_size)
-        trained = Trainable(
-            scalar, torch.bfloat16, OptimSettings(), keep_fp32=("head.",), **options
-        )
+        trained = Trainable(scalar, dtype, OptimSettings(), keep_fp32=("head.",), **options)
         ranks = torch.arange(len(pairs)) % NUM_COMPLETIONS
         groups = torch.arange(len(pairs)) // NUM_COMPLETIONS
     else:
         pairs = [TokenPair(prompt_ids=row[:1], completion_ids=row[1:]) for row in ids]
-        trained = Trainable(model, torch.bfloat16, OptimSettings(), **options)
+        trained = Trainable(model, dtype, OptimSettings(), **options)
     size = arguments.rows * arguments.tokens
     batcher = Batcher(trunk_of(model), pad_id=0, device=CPU, max_tokens=size)
 

@@ -1,4 +1,4 @@
-"""Sampling by transformers' `generate`, in bfloat16, no token ending a row; see trl_ppo.py."""
+"""Sampling by transformers' `generate`, no token ending a row; see trl_ppo.py."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,8 @@ def main() -> None:
     own = read_specification()
     meter = Meter(own)
     prompts = json.loads(Path(own["ids"]).read_text())["prompts"]
-    model = AutoModelForCausalLM.from_pretrained(own["model"], dtype=torch.bfloat16)
+    dtype = getattr(torch, own["compute_dtype"])
+    model = AutoModelForCausalLM.from_pretrained(own["model"], dtype=dtype)
     model.to(own["device"]).eval()
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0

@@ -5,32 +5,28 @@ trl-ppo.txt; started by benchmarks/speed.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from datasets import Dataset
 from measuring import Meter, read_specification
-
-SPECIFICATION = read_specification()
-if SPECIFICATION["numerics"] == "masters":
-    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"  # `bf16=True` does nothing in PPOTrainer
-
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from transformers import (  # noqa: E402
+from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
-from trl.experimental.ppo import PPOConfig, PPOTrainer  # noqa: E402
-from turns import Turns, require_precision  # noqa: E402
+from trl.experimental.ppo import PPOConfig, PPOTrainer
+from turns import Turns, choose_precision, require_precision
 
 
 def main() -> None:
     """Train for as many iterations as are asked for."""
-    own = SPECIFICATION
+    own = read_specification()
     meter = Meter(own)
-    dtype = torch.bfloat16 if own["numerics"] == "bfloat16" else torch.float32
+    narrow = own["weights"] == "bfloat16"
+    dtype = torch.bfloat16 if narrow else torch.float32
+    precision = "no" if narrow else choose_precision(own)
     prompts = json.loads(Path(own["ids"]).read_text())["prompts"]
     tokenizer = AutoTokenizer.from_pretrained(own["model"], padding_side="left")
     # A token that is not drawn: TRL masks what equals the pad token.
@@ -79,7 +75,7 @@ def main() -> None:
         train_dataset=Dataset.from_dict({"input_ids": prompts}),
         callbacks=[Turns(meter)],
     )
-    require_precision(trainer, "bf16" if own["numerics"] == "masters" else "no")
+    require_precision(trainer, precision)
     trainer.train()
     raise SystemExit("training ended before the last step was reported")
 

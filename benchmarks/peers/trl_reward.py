@@ -1,20 +1,15 @@
 """A reward model by TRL's RewardTrainer, each strict pair of a ranking a row; see trl_ppo.py."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from datasets import Dataset
 from measuring import Meter, read_specification
-
-SPECIFICATION = read_specification()
-os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
-
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
-from trl import RewardConfig, RewardTrainer  # noqa: E402
-from turns import Turns, require_precision  # noqa: E402
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from trl import RewardConfig, RewardTrainer
+from turns import Turns, choose_precision, require_precision
 
 
 def pairs_of(rankings: list[Any]) -> dict[str, list[list[int]]]:
@@ -32,8 +27,8 @@ def pairs_of(rankings: list[Any]) -> dict[str, list[list[int]]]:
 
 def main() -> None:
     """Train for as many steps as are asked for; each is one pass over the data."""
-    own = SPECIFICATION
-    meter = Meter(own)
+    own = read_specification()
+    meter, precision = Meter(own), choose_precision(own)
     rows = pairs_of(json.loads(Path(own["ids"]).read_text())["rankings"])
     num_pairs = len(rows["chosen_ids"])
     tokenizer = AutoTokenizer.from_pretrained(own["model"])
@@ -48,7 +43,7 @@ def main() -> None:
         disable_tqdm=True,
         save_strategy="no",
         use_cpu=own["device"] == "cpu",
-        bf16=True,
+        bf16=precision == "bf16",
         gradient_checkpointing=False,
         per_device_train_batch_size=own["microbatch_pairs"],
         gradient_accumulation_steps=num_pairs // own["microbatch_pairs"],
@@ -66,7 +61,7 @@ def main() -> None:
         train_dataset=Dataset.from_dict(rows),
         callbacks=[Turns(meter)],
     )
-    require_precision(trainer, "bf16")
+    require_precision(trainer, precision)
     trainer.train()
     raise SystemExit("training ended before the last step was reported")
 

@@ -1,26 +1,21 @@
 """Supervised fine-tuning by TRL's SFTTrainer; see trl_ppo.py."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from datasets import Dataset
 from measuring import Meter, read_specification
-
-SPECIFICATION = read_specification()
-os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
-
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
-from trl import SFTConfig, SFTTrainer  # noqa: E402
-from turns import Turns, require_precision  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+from turns import Turns, choose_precision, require_precision
 
 
 def main() -> None:
     """Train for as many steps as are asked for; each is one pass over the data."""
-    own = SPECIFICATION
-    meter = Meter(own)
+    own = read_specification()
+    meter, precision = Meter(own), choose_precision(own)
     pairs: list[Any] = json.loads(Path(own["ids"]).read_text())["pairs"]
     tokenizer = AutoTokenizer.from_pretrained(own["model"])
     tokenizer.pad_token = own["pad_token"]
@@ -30,7 +25,7 @@ def main() -> None:
         disable_tqdm=True,
         save_strategy="no",
         use_cpu=own["device"] == "cpu",
-        bf16=True,
+        bf16=precision == "bf16",
         gradient_checkpointing=False,
         per_device_train_batch_size=own["microbatch_rows"],
         gradient_accumulation_steps=own["batch"] // own["microbatch_rows"],
@@ -55,7 +50,7 @@ def main() -> None:
         ),
         callbacks=[Turns(meter)],
     )
-    require_precision(trainer, "bf16")
+    require_precision(trainer, precision)
     trainer.train()
     raise SystemExit("training ended before the last step was reported")
 

@@ -1,5 +1,7 @@
 """What the peers' trainers have alike: waiting for their turn, and the precision asked for."""
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from measuring import Meter
@@ -21,6 +23,13 @@ class Turns(TrainerCallback):
         self.meter.boundary()
         if self.meter.finished:
             self.meter.end(logged=state.log_history[-1:] if state.log_history else [])
+
+
+def choose_precision(specification: Mapping[str, Any]) -> str:
+    """What a trainer over fp32 weights shall compute in, `bf16` or `no`; told to accelerate."""
+    chosen = "bf16" if specification["compute_dtype"] == "bfloat16" else "no"
+    os.environ["ACCELERATE_MIXED_PRECISION"] = chosen  # the only way that PPOTrainer hears
+    return chosen
 
 
 def require_precision(trainer: Any, wanted: str) -> None:

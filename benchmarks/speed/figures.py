@@ -26,15 +26,15 @@ PHASES = ("sft", "ppo", "reward", "start")
 FONT = "system-ui, sans-serif"
 
 
-def draw_all(found: dict[str, Any], folder: Path) -> list[Path]:
-    """Write every figure that the results have numbers for."""
+def draw_all(found: dict[str, Any], folder: Path, name: str) -> list[Path]:
+    """Write every figure that the results have numbers for, as `name`-FIGURE.svg."""
     clock = "median" if found["machine"]["clock"] == "wall" else "cpu_median"
     sweeps = {name: list(points(found, name, clock)) for name in SWEEPS}
     drawn = []
     if all(len(found_points) > 1 for found_points in sweeps.values()):
-        drawn.append(_write(folder / "benchmark-sweeps.svg", *sweeps_figure(sweeps, found)))
+        drawn.append(_write(folder / f"{name}-sweeps.svg", *sweeps_figure(sweeps, found)))
     if shares := phases(found):
-        drawn.append(_write(folder / "benchmark-phases.svg", *phases_figure(shares)))
+        drawn.append(_write(folder / f"{name}-phases.svg", *phases_figure(shares)))
     return drawn
 
 

@@ -181,7 +181,7 @@ def generate(own: dict[str, Any]) -> NoReturn:
     keep_freed_memory()
     form = FormatSettings(template="plain", max_completion_tokens=own["new_tokens"])
     device = torch.device(own["device"])
-    dtype = torch.float32 if own["compute_dtype"] == "float32" else torch.bfloat16
+    dtype = getattr(torch, own["compute_dtype"])
     language = LanguageModel.open(own["model"], format_settings=form, device=device, dtype=dtype)
     prompts = read_records(Path(own["data"]), Prompt)
     sampling = SamplingParameters(max_tokens=own["new_tokens"])
@@ -197,12 +197,13 @@ def generate(own: dict[str, Any]) -> NoReturn:
 
 
 def peak(own: dict[str, Any]) -> NoReturn:
-    """The matrix product that all fractions are of: bfloat16, 2048 x 2048 x 2048."""
+    """The matrix product that all fractions are of: 2048 x 2048 x 2048 in the compute type."""
     import torch
 
     meter = Profiler(own)
     size = own["size"]
-    left, right = (torch.randn(size, size, device=own["device"]).bfloat16() for _ in range(2))
+    like = {"device": own["device"], "dtype": getattr(torch, own["compute_dtype"])}
+    left, right = (torch.randn(size, size, **like) for _ in range(2))
     now = time.perf_counter if own["clock"] == "wall" else time.process_time
     best = 0.0
     while not meter.finished:

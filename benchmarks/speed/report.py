@@ -12,8 +12,8 @@ from rich.table import Table
 GIBIBYTE = 2**30
 HEADINGS = ("", "unit", "ours", "peer", "times as fast", "target", "of the peak", "GiB", "ratio")
 PICTURES = {
-    "benchmark-sweeps.svg": "Rates of ours and of the peer over batch, length and K",
-    "benchmark-phases.svg": "Shares of an iteration of PPO: rollout, scoring, update",
+    "sweeps": "Rates of ours and of the peer over batch, length and K",
+    "phases": "Shares of an iteration of PPO: rollout, scoring, update",
 }
 OPERATORS = ("operator", "ms", "share", "calls")
 
@@ -151,7 +151,12 @@ def step_lines(found: dict[str, Any]) -> list[str]:
 
 def markdown(found: dict[str, Any], drawn: Sequence[str] = ()) -> str:
     """The whole table, for docs/performance.md, and the figures that were `drawn`."""
-    pictures = [f"![{PICTURES[name]}](images/{name})\n" for name in drawn]
+    pictures = [
+        f"![{text}](images/{name})\n"
+        for name in drawn
+        for figure, text in PICTURES.items()
+        if name.endswith(f"-{figure}.svg")
+    ]
     rows = [" | ".join(HEADINGS), " | ".join(["---", "---", *["---:"] * (len(HEADINGS) - 2)])]
     rows += [" | ".join(line.cells()) for line in lines(found)]
     table = [f"| {row} |" for row in rows]
@@ -181,8 +186,8 @@ def provenance(found: dict[str, Any]) -> str:
     return (
         f"{first['at'][:10]}, {machine['model']}, {machine.get('processor', machine['machine'])}, "
         f"{machine['threads']} threads, {machine['device']}; PyTorch {own['torch']}, transformers "
-        f"{own['transformers']}, TRL {' and '.join(trl) or 'none'}; a bfloat16 product of 2048^3 "
-        f"reaches {peak:.2f} TFLOP/s."
+        f"{own['transformers']}, TRL {' and '.join(trl) or 'none'}; a {machine['compute_dtype']} "
+        f"product of 2048^3 reaches {peak:.2f} TFLOP/s."
     )
 
 
@@ -219,19 +224,27 @@ def between(text: str, marker: str, content: str, path: Path) -> str:
     return f"{head}{begin}\n\n{content.strip()}\n\n{end}{tail}"
 
 
+def marker_of(found: dict[str, Any]) -> str:
+    """What the tables stand between, and figures are called: bfloat16's need no further name."""
+    dtype = found["machine"]["compute_dtype"]
+    return "benchmark" if dtype == "bfloat16" else f"benchmark-{dtype}"
+
+
 def render(results: Path, root: Path, console: Console) -> None:
-    """Write the tables between their markers, and the figures."""
+    """Write the tables between their markers, and the figures; the README has bfloat16's."""
     from figures import draw_all
 
     found = json.loads(results.read_text(encoding="utf-8"))
     console.print(comparison_table(found))
-    drawn = draw_all(found, root / "docs" / "images")
-    for path, content in (
-        (root / "docs" / "performance.md", markdown(found, [path.name for path in drawn])),
-        (root / "README.md", short_markdown(found)),
-    ):
+    marker = marker_of(found)
+    drawn = draw_all(found, root / "docs" / "images", marker)
+    contents = {"docs/performance.md": markdown(found, [path.name for path in drawn])}
+    if marker == "benchmark":
+        contents["README.md"] = short_markdown(found)
+    for name, content in contents.items():
+        path = root / name
         text = path.read_text(encoding="utf-8")
-        path.write_text(between(text, "benchmark", content, path), encoding="utf-8")
+        path.write_text(between(text, marker, content, path), encoding="utf-8")
         console.print(f"wrote {path}")
     for path in drawn:
         console.print(f"wrote {path}")

@@ -131,16 +131,21 @@ class Rows:
     ) -> None:
         self._material, self._sizes, self._peers = material, sizes, peers
         self._common = {**common, "pad_token": material.filler}
+        self._narrow = common["compute_dtype"] == "bfloat16"
         self._trunk, self._head = matrix_parameters(material.source)
 
     def table(self) -> dict[str, Callable[[], Group]]:
-        """The rows of the table, by key; the material of each is made when it is called."""
+        """The rows of the table, by key; the material of each is made when it is called.
+
+        Where float32 is computed in, no row compares with a peer all in bfloat16.
+        """
         sizes = self._sizes
         even = [sizes.sft_tokens] * sizes.sft_rows
         ragged = ragged_lengths(sizes.sft_rows, *sizes.ragged)
+        all_narrow = partial(self.ppo, "ppo-bf16", sizes.batch, peer_weights="bfloat16")
         found = {
             "ppo": partial(self.ppo, "ppo", sizes.batch, lora=True),
-            "ppo-bf16": partial(self.ppo, "ppo-bf16", sizes.batch, "bfloat16"),
+            **({"ppo-bf16": all_narrow} if self._narrow else {}),
             "ppo-natural": partial(self.ppo, "ppo-natural", sizes.batch, natural=True),
             "sft": partial(self.sft, "sft", even),
             "sft-ragged": partial(self.sft, "sft-ragged", ragged),
@@ -184,8 +189,8 @@ class Rows:
         self,
         key: str,
         batch: int,
-        numerics: str = "masters",
         *,
+        peer_weights: str = "float32",
         lora: bool = False,
         natural: bool = False,
     ) -> Group:
@@ -203,12 +208,14 @@ class Rows:
             shared = {"model": {"lora_rank": LORA_RANK}, "ppo": {"shared_trunk": True}}
             adapter = {"reward": str(material.reward_adapter()), "settings": shared}
             sides.append(self._ours("ours, LoRA", {**own, **adapter}))
-        peer = f"{TRL_PPO}, {'bf16' if numerics == 'bfloat16' else 'fp32 masters'}"
+        both = peer_weights == "float32"
+        kinds = {"bfloat16": "bf16", "float32": "fp32 masters" if self._narrow else "fp32"}
+        peer = f"{TRL_PPO}, {kinds[peer_weights]}"
         told = {"batch": batch, "new_tokens": sizes.new_tokens, "natural_ends": natural}
-        told |= {"ids": str(folder / "ids.json"), "numerics": numerics}
+        told |= {"ids": str(folder / "ids.json"), "weights": peer_weights}
         told["microbatch_rows"] = min(sizes.ppo_microbatch, batch)
         sides += self._peer(peer, "trl-ppo", "trl_ppo.py", told)
-        targets = {"masters": (5.0, 7.0), "bfloat16": (3.0, 4.5)}[numerics]
+        targets = (5.0, 7.0) if both else (3.0, 4.5)
         found = [self._versus("ours", peer, *((None, None) if natural else targets))]
         if lora:
             found.append(self._versus("ours, LoRA", peer, 6.0, 9.0))
@@ -223,7 +230,7 @@ class Rows:
             self._ppo_flops(sum(lengths), batch),
             sides,
             found,
-            None if natural or numerics != "masters" else ("ppo", batch),
+            ("ppo", batch) if both and not natural else None,
         )
 
     def generation(self, key: str, batch: int) -> Group:
@@ -345,6 +352,9 @@ class Rows:
     def _versus(
         self, ours: str, peer: str, at_least: float | None = None, aim: float | None = None
     ) -> Comparison:
+        """The targets were set for bfloat16."""
+        if not self._narrow:
+            return Comparison(ours=ours, peer=peer)
         return Comparison(ours=ours, peer=peer, at_least=at_least, aim=aim)
 
 

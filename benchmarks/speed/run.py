@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from material import Material
 from report import comparison_table, profile_table, render, step_lines
 from rich.console import Console
@@ -30,6 +31,7 @@ from turns import CaseError, Measured, take_turns
 
 from heedful.core.jsonl import write_json_atomic
 from heedful.core.run import git_revision, hardware
+from heedful.models.precision import compute_dtype
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENTS = ("trl-ppo", "trl")
@@ -55,13 +57,21 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compute-dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    parser.add_argument(
+        "--compute-dtype",
+        choices=("auto", "bfloat16", "float32"),
+        default="auto",
+        help="of both sides; auto: bfloat16 where the device multiplies it natively",
+    )
     parser.add_argument(
         "--clock", choices=("wall", "cpu"), default="wall", help="cpu: where others work beside"
     )
     parser.add_argument("--work", type=Path, default=ROOT / ".bench")
     parser.add_argument("--json", type=Path, help="where the results go")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    chosen = compute_dtype(arguments.compute_dtype, torch.device(arguments.device))
+    arguments.compute_dtype = str(chosen).removeprefix("torch.")
+    return arguments
 
 
 def machine(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -180,7 +190,7 @@ class Run:
         told |= {"warmups": 1, "repeats": 3, "clock": self.arguments.clock}
         side = Side(label="peak", environment="heedful", script="ours.py", specification=told)
         flops = float(self._turns([side], 4)["peak"].result["flops"])
-        self.console.print(f"bfloat16 {size}^3: {flops / 1e12:.2f} TFLOP/s")
+        self.console.print(f"{self.arguments.compute_dtype} {size}^3: {flops / 1e12:.2f} TFLOP/s")
         return flops
 
     def _keep(self, group: Group, measured: dict[str, Measured], peak: float) -> None:
@@ -216,6 +226,7 @@ class Run:
             command = [sys.executable, str(script), "--model", self.arguments.model]
             command += ["--task", task, "--threads", str(self.arguments.threads)]
             command += ["--clock", self.arguments.clock, "--json", str(output)]
+            command += ["--compute-dtype", self.arguments.compute_dtype]
             if self.arguments.quick:
                 command += ["--rows", "2", "--tokens", "32", "--repeats", "1"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -64,6 +64,20 @@ def test_rows_of_ours_run_and_are_kept(speed: Path, tiny: Path, tmp_path: Path) 
     assert sum(shares["ours"].values()) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_peer_computes_in_the_type_that_ours_does(
+    speed: Path, tiny: Path, tmp_path: Path, dtype: str
+) -> None:
+    rows, material = imported("rows"), imported("material").Material(tmp_path / "kept", str(tiny))
+    common = {"threads": 1, "device": "cpu", "compute_dtype": dtype}
+    found = rows.Rows(material, rows.QUICK, common, peers=True).table()
+    assert ("ppo-bf16" in found) == (dtype == "bfloat16")
+    group = found["generation-4"]()
+    assert [side.specification["compute_dtype"] for side in group.sides] == [dtype, dtype]
+    (comparison,) = group.comparisons
+    assert (comparison.at_least is None) == (dtype == "float32")
+
+
 def test_a_case_that_fails_says_what_it_printed(speed: Path, tmp_path: Path) -> None:
     turns = imported("turns")
     script = tmp_path / "case.py"
@@ -112,7 +126,7 @@ def results() -> dict[str, Any]:
         for point in (4, 8):
             groups[f"sweep-{name}-{point}"] = group(name, point, {"ours": 50.0, "TRL": 5.0})
     machine = {"clock": "wall", "model": "tiny", "machine": "one", "threads": 2}
-    machine["device"] = "cpu"
+    machine |= {"device": "cpu", "compute_dtype": "float32"}
     return {"machine": machine, "groups": groups}
 
 
@@ -140,9 +154,9 @@ def test_what_stands_between_the_markers_is_replaced(speed: Path) -> None:
 def test_sweeps_are_drawn_for_both_schemes(
     speed: Path, results: dict[str, Any], tmp_path: Path
 ) -> None:
-    (path,) = imported("figures").draw_all(results, tmp_path)
+    (path,) = imported("figures").draw_all(results, tmp_path, imported("report").marker_of(results))
     svg = path.read_text()
-    assert path.name == "benchmark-sweeps.svg"
+    assert path.name == "benchmark-float32-sweeps.svg"
     assert "prefers-color-scheme:dark" in svg
     assert 'xmlns="http://www.w3.org/2000/svg"' in svg
 

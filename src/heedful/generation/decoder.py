@@ -30,7 +30,7 @@ from heedful.generation.static_cache import StaticCache
 from heedful.models.head import vocabulary_logits
 
 # Packing all weights takes as long as is saved in about so many steps (docs/performance.md).
-_PAYS_AFTER = 8
+_PAYS_AFTER = {torch.bfloat16: 8, torch.float32: 16}
 _PREFILL_TOKENS = 4096  # at once; more are no faster and take more memory
 _PROBE_LENGTHS = (5, 9, 2, 8)
 _PROBE_STEPS = 2
@@ -128,7 +128,7 @@ class Decoder:
                     "Make the engine after the model has its final layers.",
                 )
             self._build(layout)
-        worth = steps_hint is None or steps_hint >= _PAYS_AFTER
+        worth = steps_hint is None or steps_hint >= _PAYS_AFTER.get(self.dtype, 0)
         rows = rows_hint if worth and can_pack(self.dtype, self.device) else None
         for block in self._layout.blocks:
             for matrix in block.matrices():

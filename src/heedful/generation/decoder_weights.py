@@ -1,8 +1,8 @@
 """A model's weights in the form in which the decoder multiplies by them.
 
-Layers that read the same input are one product. On a CPU with bfloat16 products the weights
-are copied into the layout that oneDNN multiplies fastest; elsewhere they are the module's own
-tensors, or copies where an adapter is added into them. Which layers exist is
+Layers that read the same input are one product. On a CPU the weights are copied into the layout
+that oneDNN multiplies fastest, if it multiplies their type natively; elsewhere they are the
+module's own tensors, or copies where an adapter is added into them. Which layers exist is
 `decoder_blocks`'s business.
 """
 
@@ -21,8 +21,7 @@ def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether this processor and this PyTorch have a packed layout for such weights."""
     return (
         device.type == "cpu"
-        and dtype == torch.bfloat16
-        and native_bfloat16(device)
+        and (dtype == torch.float32 or (dtype == torch.bfloat16 and native_bfloat16(device)))
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")

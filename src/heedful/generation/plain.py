@@ -20,6 +20,7 @@ from heedful.generation.inference import inference, token_limits
 from heedful.generation.requests import Decode, Slot, Transcripts, plan_batches
 from heedful.generation.sampling import RowSampling, to_host, uniforms_of
 from heedful.models.head import vocabulary_logits
+from heedful.models.kv_cache import cache_keyword
 from heedful.models.loading import trunk_of
 from heedful.models.policy import require_known_head
 
@@ -65,7 +66,7 @@ class PlainDecoding:
         max_batch_size: int,
         max_batch_tokens: int | None,
     ) -> None:
-        _check_drivable(model)
+        self._cache_keyword = _check_drivable(model)
         self._model = model
         self._eos_ids = eos_ids
         self._decode = decode
@@ -137,20 +138,23 @@ class PlainDecoding:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache_keyword: cache},
         )
         # Of a slice in three dimensions, matmul would copy the head's weights for each row.
         return vocabulary_logits(self._model, output.last_hidden_state[:, -1].contiguous())
 
 
-def _check_drivable(model: PreTrainedModel) -> None:
-    accepted = inspect.signature(trunk_of(model).forward).parameters
-    missing = {"position_ids", "past_key_values"} - set(accepted)
-    if missing or model._is_stateful or model.config.is_encoder_decoder:  # noqa: SLF001
+def _check_drivable(model: PreTrainedModel) -> str:
+    """The keyword of its cache; refuses what cannot be driven."""
+    forward = trunk_of(model).forward
+    keyword = cache_keyword(forward)
+    placed = "position_ids" in inspect.signature(forward).parameters
+    if keyword is None or not placed or model._is_stateful or model.config.is_encoder_decoder:  # noqa: SLF001
         raise ModelError(
             f"the native engine cannot drive a {type(model).__name__}",
             "Use heedful.generation.hf.TransformersEngine, which is slower.",
         )
     with inference(model):
         require_known_head(model)
+    return keyword

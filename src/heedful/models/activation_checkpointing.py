@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from heedful.core.errors import ModelError
+from heedful.models.kv_cache import given_cache
 
 
 def checkpoint_layers(model: nn.Module) -> None:
@@ -38,6 +39,6 @@ def checkpoint_layers(model: nn.Module) -> None:
 def _forward(layer: nn.Module, *inputs: Any, **options: Any) -> Any:
     forward = type(layer).forward
     # A cache must not be written twice.
-    if not torch.is_grad_enabled() or options.get("past_key_values") is not None:
+    if not torch.is_grad_enabled() or given_cache(options) is not None:
         return forward(layer, *inputs, **options)
     return checkpoint(forward, layer, *inputs, use_reentrant=False, **options)

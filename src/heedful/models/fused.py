@@ -19,6 +19,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import rms_norm as fused_rms_norm
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from heedful.models.kv_cache import KEYWORDS, given_cache
+
 BLOCK = 2**18  # numbers whose float32 passes stay in a core's cache
 _LLAMA_LIKE = ("Llama", "Mistral", "Qwen2", "Qwen3", "Granite")
 _GEMMAS = ("Gemma", "Gemma2", "Gemma3")
@@ -153,7 +155,6 @@ def _attention(
     hidden_states: Tensor,
     position_embeddings: tuple[Tensor, Tensor],
     attention_mask: Tensor | None = None,
-    past_key_values: Any = None,
     **options: Any,
 ) -> tuple[Tensor, Any]:
     """What the attention modules of Llama's family do, in the same order."""
@@ -164,8 +165,9 @@ def _attention(
     if hasattr(module, "q_norm"):
         query, key = module.q_norm(query), module.k_norm(key)
     query, key = (rotate(states, *position_embeddings) for states in (query, key))
-    if past_key_values is not None:
-        key, value = past_key_values.update(key, value, module.layer_idx)
+    cache = given_cache(options)
+    if cache is not None:
+        key, value = cache.update(key, value, module.layer_idx)
     # Mistral's layers leave their window in the configuration.
     window = getattr(module, "sliding_window", getattr(module.config, "sliding_window", None))
     mixed, probs = ALL_ATTENTION_FUNCTIONS[module.config._attn_implementation](  # noqa: SLF001
@@ -177,7 +179,7 @@ def _attention(
         dropout=module.attention_dropout if module.training else 0.0,
         scaling=module.scaling,
         sliding_window=window,
-        **options,
+        **{name: option for name, option in options.items() if name not in KEYWORDS},
     )
     return module.o_proj(mixed.reshape(*hidden_states.shape[:-1], -1)), probs
 

@@ -16,7 +16,7 @@ from heedful.core.errors import HeedfulError
 from heedful.core.machine import Room, memory_room, resident_bytes
 from heedful.core.run import Prediction, RunDirectory
 from heedful.core.settings import DEFAULT_MICROBATCH, Project
-from heedful.models.precision import compute_dtype, pick_device
+from heedful.models.precision import compute_dtype, native_bfloat16, pick_device
 from heedful.models.shape import ModelShape
 from heedful.training.display import Display, duration
 from heedful.training.out_of_memory import (
@@ -35,6 +35,10 @@ from heedful.training.workload import Workload, read_workload
 # What `auto` begins with. On a processor longer microbatches gain nothing; on a GPU they do.
 MOST_TOKENS = {"cpu": DEFAULT_MICROBATCH, "cuda": 32768}
 FILLED = 0.9  # of what is free: how much of it `auto` plans to take
+_NOT_NATIVE = (
+    "This processor does not multiply bfloat16 natively, which can take 100 times as long as "
+    "float32. Leave model.compute_dtype at auto."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def planned(stage: str, config: Project, run: RunDirectory, display: Display) ->
     device = pick_device(config.model.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    if config.model.compute_dtype == "bfloat16" and not native_bfloat16(device):
+        display.say(_NOT_NATIVE, style="yellow")
     run.card.prediction = prediction = _predict(stage, config, device, run, display)
     run.save()
     automatic = config.model.microbatch_tokens == "auto"

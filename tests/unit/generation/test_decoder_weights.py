@@ -7,6 +7,7 @@ from transformers.pytorch_utils import Conv1D
 
 from heedful.generation.decoder_weights import Matrix, Norm, can_pack, is_plain
 from heedful.models.adapters import LoraLinear
+from heedful.models.precision import native_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -49,22 +50,27 @@ def test_layers_side_by_side(name: str, states: Tensor) -> None:
     torch.testing.assert_close(Matrix(*layers)(states), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_packed_layers_side_by_side(name: str, states: Tensor) -> None:
-    if not can_pack(torch.bfloat16, CPU):
-        pytest.skip("this processor has no packed bfloat16 products")
-    layers = [layer.bfloat16() for layer in LAYERS[name]()]
+def test_packed_layers_side_by_side(name: str, dtype: torch.dtype, states: Tensor) -> None:
+    if not can_pack(dtype, CPU):
+        pytest.skip(f"this processor has no packed {dtype} products")
+    layers = [layer.to(dtype) for layer in LAYERS[name]()]
+    states = states.to(dtype)
     matrix = Matrix(*layers)
-    plain = matrix(states.bfloat16())
+    plain = matrix(states)
     matrix.refresh(len(states))
-    torch.testing.assert_close(matrix(states.bfloat16()), plain, rtol=2**-7, atol=2**-7)
+    rounding = 8 * torch.finfo(dtype).eps
+    torch.testing.assert_close(matrix(states), plain, rtol=rounding, atol=rounding)
     matrix.refresh()
-    assert torch.equal(matrix(states.bfloat16()), plain)
+    assert torch.equal(matrix(states), plain)
 
 
-def test_only_bfloat16_on_a_cpu_is_packed() -> None:
-    assert not can_pack(torch.float32, CPU)
-    assert not can_pack(torch.bfloat16, torch.device("meta"))
+def test_only_what_a_cpu_multiplies_natively_is_packed() -> None:
+    assert can_pack(torch.float32, CPU) == torch.backends.mkldnn.is_available()
+    assert can_pack(torch.bfloat16, CPU) <= native_bfloat16(CPU)
+    assert not can_pack(torch.float16, CPU)
+    assert not can_pack(torch.float32, torch.device("meta"))
 
 
 @pytest.mark.parametrize("name", LAYERS)

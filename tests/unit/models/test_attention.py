@@ -12,6 +12,7 @@ from fakes.tiny_models import CONFIGS, SCALED, build_model
 from heedful.core.errors import ModelError
 from heedful.models import attention
 from heedful.models.attention import LONGEST, NAME, attend, use_our_attention
+from heedful.models.kv_cache import cache_keyword
 from heedful.models.ragged import Layout, Segment
 
 MODULE = SimpleNamespace(num_key_value_groups=3, is_causal=True)
@@ -124,13 +125,15 @@ def test_capped_scores_are_computed_with_any_cache() -> None:
     """Gemma 2's; the fused attention cannot cap."""
     model: Any = build_model("gemma2", attn_logit_softcapping=1.0)
     assert model.config._attn_implementation == NAME
+    name_of_cache = cache_keyword(model.forward)
+    assert name_of_cache is not None
     ids = torch.arange(2, 26).view(2, 12)
     found = {}
     for name in ("eager", NAME):
         model.set_attn_implementation(name)
         whole = model(input_ids=ids, use_cache=False).logits[:, -1]
-        cache = model(input_ids=ids[:, :-1], use_cache=True).past_key_values
-        step = model(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1]
+        past = {name_of_cache: model(input_ids=ids[:, :-1], use_cache=True)[name_of_cache]}
+        step = model(input_ids=ids[:, -1:], use_cache=True, **past).logits[:, -1]
         torch.testing.assert_close(step, whole, rtol=1e-4, atol=1e-4)
         found[name] = whole
     torch.testing.assert_close(found["eager"], found[NAME], rtol=1e-4, atol=1e-4)

@@ -14,6 +14,7 @@ from heedful.core.jsonl import sha256_file, write_json_atomic
 from heedful.core.machine import Room
 from heedful.core.run import Prediction, RunDirectory, read_card
 from heedful.core.settings import Project
+from heedful.models.precision import native_bfloat16
 from heedful.training import ppo, reward, sft
 from heedful.training.display import Display
 from heedful.training.forecast import (
@@ -56,6 +57,15 @@ def test_a_run_keeps_its_prediction_beside_its_cost(project: Any) -> None:
     assert card.prediction.memory_bytes > 1e8
     assert card.prediction.seconds is None  # nobody measured this machine
     assert "at the most (predicted " in heard.sentences[-1]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "auto"])
+def test_bfloat16_on_a_processor_without_it_is_said_aloud(project: Any, dtype: str) -> None:
+    config, heard = project(model={"compute_dtype": dtype}), Heard()
+    with begun(config) as run, planned("sft", config, run, heard):
+        pass
+    warned = any("does not multiply bfloat16" in sentence for sentence in heard.sentences)
+    assert warned == (dtype == "bfloat16" and not native_bfloat16(CPU))
 
 
 def test_time_is_predicted_where_it_was_measured_before(
