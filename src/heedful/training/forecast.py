@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 
 from heedful.core.errors import HeedfulError
-from heedful.core.machine import Room, memory_room, resident_bytes
+from heedful.core.machine import Room, memory_room, reset_peak_memory, resident_bytes
 from heedful.core.run import Prediction, RunDirectory
 from heedful.core.settings import DEFAULT_MICROBATCH, Project
+from heedful.models.memory import keep_freed_memory
 from heedful.models.precision import compute_dtype, native_bfloat16, pick_device
 from heedful.models.shape import ModelShape
 from heedful.training.display import Display, duration
@@ -62,6 +63,9 @@ def planned(stage: str, config: Project, run: RunDirectory, display: Display) ->
     Raises:
         OutOfMemory: The run needed more memory than there is.
     """
+    # What an earlier stage of this process left is no part of this run's peak.
+    keep_freed_memory()
+    reset_peak_memory()
     device = pick_device(config.model.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -13,7 +13,7 @@ from fakes.tiny_models import build_model
 from heedful.core.errors import ModelError
 from heedful.generation.decoder import Decoder
 from heedful.models.adapters import LoraLinear, add_lora
-from heedful.models.precision import compute_in
+from heedful.models.precision import compute_in, native_bfloat16
 
 VOCABULARY, CONTEXT = 256, 128
 LENGTHS = (5, 30, 13, 1, 29, 30)
@@ -150,7 +150,9 @@ def test_bfloat16_is_as_near_to_float32_as_transformers_is(name: str) -> None:
             assert logits.dtype == torch.bfloat16
             errors[place] += (logits.float().log_softmax(-1) - reference).square().mean()
     our_error, their_error = errors.sqrt().tolist()
-    assert our_error <= 1.15 * their_error
+    # Where a processor has no bfloat16, PyTorch's batched products round more than its fused
+    # attention does; float32 is computed in there.
+    assert our_error <= (1.15 if native_bfloat16(torch.device("cpu")) else 1.5) * their_error
 
 
 def test_rows_live_apart() -> None:
@@ -208,7 +210,8 @@ def test_refresh_reads_the_weights_of_now(name: str, dtype: torch.dtype) -> None
         parameter.data = parameter.data * 0.7 + 0.05
     fresh = decoder_of(model)
     texts = random_ids(7, 11)
-    decoder.refresh(2)
+    for one in (decoder, fresh):
+        one.refresh(2)
     for ours, expected in zip(
         *(read_all(which, texts, (5, 9)) for which in (decoder, fresh)), strict=True
     ):

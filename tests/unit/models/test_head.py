@@ -135,7 +135,7 @@ def test_gradients_are_those_of_the_plain_computation(
             logprobs = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
         logprobs.square().sum().backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
-    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**28])

@@ -63,7 +63,7 @@ def test_a_weight_used_twice_gets_both_gradients():
         weights.module(input_ids=ids).logits.log_softmax(-1)[..., 4].mean().backward()
         gradients.append(weights.masters["model.embed_tokens.weight"].grad)
     exact, ours = gradients
-    assert (ours - exact).norm() < 0.02 * exact.norm()
+    assert (ours - exact).norm() < 0.04 * exact.norm()  # without one of them: above 0.4
 
 
 def test_named_parts_stay_in_float32():
