@@ -4,7 +4,8 @@ Each setting runs in a process of its own, after a dry run that measures the mac
 was not measured before; the run's card holds the prediction and what came true. Texts and
 models are those of the comparison with the peers (benchmarks/speed/material.py).
 
-    python benchmarks/memory_plan.py [--json plan.json] [--only sft] [--threads 2]
+    python benchmarks/memory_plan.py [--json plan.json] [--only sft] [--variant "LoRA, 512 tokens"]
+        [--threads 2]
 """
 
 import argparse
@@ -93,11 +94,12 @@ def measured(stage: str, given: list[str], threads: int) -> Row:
     }
 
 
-def rows(stages: list[str], material: Material, threads: int) -> Iterator[Row]:
-    """Every variant of every stage, one after the other."""
+def rows(stages: list[str], variants: list[str], material: Material, threads: int) -> Iterator[Row]:
+    """These variants of each stage, one after the other."""
     for stage in stages:
-        for name, own in VARIANTS.items():
-            found = measured(stage, [*settings(stage, material), *own], threads)
+        for name in variants:
+            given = [*settings(stage, material), *VARIANTS[name]]
+            found = measured(stage, given, threads)
             yield {"stage": stage, "variant": name, **found}
 
 
@@ -118,6 +120,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--only", choices=STAGES, action="append", help="this stage alone")
+    parser.add_argument("--variant", choices=VARIANTS, action="append", help="this one alone")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--keep", type=Path, default=ROOT / ".bench", help="models and texts")
@@ -129,7 +132,8 @@ def main() -> None:
         "| Stage | Setting | GB predicted | measured | ratio | s predicted | measured | ratio |"
     )
     console.print("|---|---|---:|---:|---:|---:|---:|---:|")
-    for row in rows(arguments.only or list(STAGES), material, arguments.threads):
+    asked = (arguments.only or list(STAGES), arguments.variant or list(VARIANTS))
+    for row in rows(*asked, material, arguments.threads):
         found.append(row)
         console.print(table_line(row))
     if arguments.json:

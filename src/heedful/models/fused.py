@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import rms_norm as fused_rms_norm
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from heedful.models.kv_cache import KEYWORDS, given_cache
+from heedful.models.kv_cache import KEYWORDS, cache_keyword, given_cache
 
 BLOCK = 2**18  # numbers whose float32 passes stay in a core's cache
 _LLAMA_LIKE = ("Llama", "Mistral", "Qwen2", "Qwen3", "Granite")
@@ -192,6 +192,8 @@ def _same(module: Any, forward: Callable[..., Any]) -> bool:
     options: dict[str, Any] = {}
     if not hasattr(module, "weight"):
         if module.config._attn_implementation not in ALL_ATTENTION_FUNCTIONS:  # noqa: SLF001
+            return False
+        if cache_keyword(type(module).forward) is None:  # its cache would not be read
             return False
         angles = torch.linspace(0, 7, 5 * module.head_dim // 2).view(1, 5, -1).repeat(1, 1, 2)
         options = {"position_embeddings": (angles.cos(), angles.sin()), "attention_mask": None}
