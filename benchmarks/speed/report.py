@@ -202,9 +202,9 @@ def notes(found: dict[str, Any]) -> list[str]:
 
 def phases(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Shares of an iteration of each of our sides of PPO, from the run's own metrics."""
-    group = found["groups"].get("ppo")
+    groups = [found["groups"].get(key, {"sides": {}}) for key in ("ppo", "ppo-lora")]
     result = {}
-    for label, side in (group or {"sides": {}})["sides"].items():
+    for label, side in [item for group in groups for item in group["sides"].items()]:
         rows = side["result"].get("metrics")
         if rows:
             names = [name for name in rows[0] if name.startswith("time/")]

@@ -144,7 +144,8 @@ class Rows:
         ragged = ragged_lengths(sizes.sft_rows, *sizes.ragged)
         all_narrow = partial(self.ppo, "ppo-bf16", sizes.batch, peer_weights="bfloat16")
         found = {
-            "ppo": partial(self.ppo, "ppo", sizes.batch, lora=True),
+            "ppo": partial(self.ppo, "ppo", sizes.batch),
+            "ppo-lora": partial(self.ppo, "ppo-lora", sizes.batch, lora=True),
             **({"ppo-bf16": all_narrow} if self._narrow else {}),
             "ppo-natural": partial(self.ppo, "ppo-natural", sizes.batch, natural=True),
             "sft": partial(self.sft, "sft", even),
@@ -194,7 +195,10 @@ class Rows:
         lora: bool = False,
         natural: bool = False,
     ) -> Group:
-        """Episodes a second: full fine-tuning, the shared trunk where `lora`, against TRL."""
+        """Episodes a second: full fine-tuning, or the shared trunk where `lora`, against TRL.
+
+        A row each, since the three would not fit into 24 GiB together.
+        """
         sizes, material = self._sizes, self._material
         folder = (
             material.questions(batch) if natural else material.prompts(batch, sizes.prompt_tokens)
@@ -203,22 +207,18 @@ class Rows:
         own |= {"kind": "ppo", "data": str(folder / "prompts.jsonl")}
         own["model"] = str(material.source if natural else material.endless_model())
         own["reward"] = str(material.reward_model(endless=not natural))
-        sides = [self._ours("ours", own)]
+        label = "ours, LoRA" if lora else "ours"
         if lora:
             shared = {"model": {"lora_rank": LORA_RANK}, "ppo": {"shared_trunk": True}}
-            adapter = {"reward": str(material.reward_adapter()), "settings": shared}
-            sides.append(self._ours("ours, LoRA", {**own, **adapter}))
+            own |= {"reward": str(material.reward_adapter()), "settings": shared}
         both = peer_weights == "float32"
         kinds = {"bfloat16": "bf16", "float32": "fp32 masters" if self._narrow else "fp32"}
         peer = f"{TRL_PPO}, {kinds[peer_weights]}"
         told = {"batch": batch, "new_tokens": sizes.new_tokens, "natural_ends": natural}
         told |= {"ids": str(folder / "ids.json"), "weights": peer_weights}
         told["microbatch_rows"] = min(sizes.ppo_microbatch, batch)
-        sides += self._peer(peer, "trl-ppo", "trl_ppo.py", told)
-        targets = (5.0, 7.0) if both else (3.0, 4.5)
-        found = [self._versus("ours", peer, *((None, None) if natural else targets))]
-        if lora:
-            found.append(self._versus("ours, LoRA", peer, 6.0, 9.0))
+        sides = [self._ours(label, own), *self._peer(peer, "trl-ppo", "trl_ppo.py", told)]
+        targets = (6.0, 9.0) if lora else (5.0, 7.0) if both else (3.0, 4.5)
         lengths = [len(ids) for ids in json.loads((folder / "ids.json").read_text())["prompts"]]
         words = "as it goes: " if natural else ""
         asked = f"{round(sum(lengths) / batch)}+{sizes.new_tokens} tokens, batch {batch}"
@@ -229,8 +229,8 @@ class Rows:
             batch,
             self._ppo_flops(sum(lengths), batch),
             sides,
-            found,
-            ("ppo", batch) if both and not natural else None,
+            [self._versus(label, peer, *((None, None) if natural else targets))],
+            ("ppo", batch) if both and not natural and not lora else None,
         )
 
     def generation(self, key: str, batch: int) -> Group:

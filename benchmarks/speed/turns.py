@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import statistics
 import subprocess
 import threading
@@ -134,7 +135,7 @@ class Case:
             self._process.stdin.write(word + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            self._fail("ended before its next step")
+            self._fail(self._end())
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -148,11 +149,17 @@ class Case:
         except queue.Empty:
             self._fail(f"said nothing for {self._timeout:.0f} s")
         if line is None:
-            self._fail(f"ended with exit status {self._process.wait()}")
+            self._fail(self._end())
         message: dict[str, Any] = json.loads(line)
         if message["event"] != event:
             self._fail(f"said {message['event']} where {event} was due")
         return message
+
+    def _end(self) -> str:
+        status = self._process.wait()
+        if status == -signal.SIGKILL:
+            return "was killed, as the system does where memory runs out"
+        return f"ended with exit status {status}"
 
     def _fail(self, what: str) -> Any:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -44,12 +44,13 @@ def test_rows_of_ours_run_and_are_kept(speed: Path, tiny: Path, tmp_path: Path) 
     results = tmp_path / "results.json"
     options = ["--quick", "--no-peers", "--compute-dtype", "float32", "--threads", "1"]
     options += ["--model", str(tiny), "--work", str(tmp_path / "work"), "--json", str(results)]
-    options += ["--rows", "sft-ragged", "reward-3", "generation-4", "ppo"]
+    options += ["--rows", "sft-ragged", "reward-3", "generation-4", "ppo", "ppo-lora"]
     command = [sys.executable, str(speed / "run.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(results.read_text())
-    assert list(found["groups"]) == ["ppo", "sft-ragged", "generation-4", "reward-3"]
+    expected = ["ppo", "ppo-lora", "sft-ragged", "generation-4", "reward-3"]
+    assert list(found["groups"]) == expected
     for group in found["groups"].values():
         for side in group["sides"].values():
             assert len(side["seconds"]) == 1
@@ -57,7 +58,6 @@ def test_rows_of_ours_run_and_are_kept(speed: Path, tiny: Path, tmp_path: Path) 
             assert side["peak_bytes"] > 2**20
             assert "torch" in side["versions"]
     ppo = found["groups"]["ppo"]["sides"]
-    assert list(ppo) == ["ours", "ours, LoRA"]
     assert ppo["ours"]["result"]["metrics"][0]["objective/length"] == 8
     shares = imported("report").phases(found)
     assert set(shares) == {"ours", "ours, LoRA"}
@@ -86,6 +86,19 @@ def test_a_case_that_fails_says_what_it_printed(speed: Path, tmp_path: Path) -> 
         label="broken", environment="peer", script=str(script), specification={"threads": 1}
     )
     with pytest.raises(turns.CaseError, match=r"(?s)broken ended.*no such model here"):
+        turns.take_turns(
+            [side], {"peer": Path(sys.executable)}, tmp_path / "cases", steps=1, timeout_seconds=60
+        )
+
+
+def test_a_case_that_was_killed_says_so(speed: Path, tmp_path: Path) -> None:
+    turns = imported("turns")
+    script = tmp_path / "case.py"
+    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    side = turns.Side(
+        label="large", environment="peer", script=str(script), specification={"threads": 1}
+    )
+    with pytest.raises(turns.CaseError, match="large was killed.*memory"):
         turns.take_turns(
             [side], {"peer": Path(sys.executable)}, tmp_path / "cases", steps=1, timeout_seconds=60
         )
