@@ -98,7 +98,7 @@ def test_a_case_that_was_killed_says_so(speed: Path, tmp_path: Path) -> None:
     side = turns.Side(
         label="large", environment="peer", script=str(script), specification={"threads": 1}
     )
-    with pytest.raises(turns.CaseError, match="large was killed.*memory"):
+    with pytest.raises(turns.CaseError, match=r"large was killed.*memory"):
         turns.take_turns(
             [side], {"peer": Path(sys.executable)}, tmp_path / "cases", steps=1, timeout_seconds=60
         )
