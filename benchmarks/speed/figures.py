@@ -24,6 +24,7 @@ SWEEPS = {
 OURS, PEER = SERIES["sft"], SERIES["ppo"]
 PHASES = ("sft", "ppo", "reward", "start")
 FONT = "system-ui, sans-serif"
+_WIDE = 8  # rates that span more than this are drawn on a logarithmic axis
 
 
 def draw_all(found: dict[str, Any], folder: Path, name: str) -> list[Path]:
@@ -53,7 +54,7 @@ def points(
 
 
 def sweeps_figure(sweeps: dict[str, list[Any]], found: dict[str, Any]) -> tuple[str, str, str]:
-    """Four panels, each with our rates and the peer's, both axes logarithmic."""
+    """Four panels, each with our rates and the peer's, logarithmic where rates span much."""
     units = {group["sweep"]: group["unit"] for group in found["groups"].values()}
     key = "benchmark-sweeps"
     with new_figure(key, 720, 560) as figure:
@@ -78,7 +79,7 @@ def _panel(panel: Axes, found: list[tuple[float, dict[str, float]]]) -> None:
     places = [place for place, _ in found]
     for look, label in zip((OURS, PEER), found[0][1], strict=False):
         values = [rates[label] for _, rates in found]
-        panel.loglog(
+        panel.semilogx(
             places,
             values,
             color=look.colour.light,
@@ -87,22 +88,19 @@ def _panel(panel: Axes, found: list[tuple[float, dict[str, float]]]) -> None:
             markeredgecolor=SURFACE,
             label=label,
         )
-        panel.annotate(
-            label,
-            (places[-1], values[-1]),
-            xytext=(0, 9 if label == "ours" else -16),
-            textcoords="offset points",
-            ha="right",
-            color=INK,
-            fontsize=12,
-        )
     panel.set_xticks(places, [f"{place:g}" for place in places])
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.yaxis.set_minor_locator(NullLocator())
+    panel.margins(x=0.08, y=0.25)
+    every = [value for _, rates in found for value in rates.values()]
+    if max(every) > _WIDE * min(every):
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_minor_locator(NullLocator())
+    else:
+        panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.grid(axis="y")
-    panel.margins(x=0.08, y=0.25)
+    panel.legend(loc="best", labelcolor=INK, fontsize=12)
 
 
 def phases_figure(shares: dict[str, dict[str, float]]) -> tuple[str, str, str]:
