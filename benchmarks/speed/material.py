@@ -310,7 +310,7 @@ def make_reward_model(base: Path, form: FormatSettings, folder: Path) -> None:
             "reward", step=0, settings_hash="benchmark", parents={}, made_by=("simulated",)
         ),
         format_settings=language.formatter.settings,
-        tokenizer_files=base,
+        save_tokenizer=language.save_tokenizer,
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -28,7 +29,7 @@ from heedful.data.formatting import PromptFormatter
 from heedful.data.tokenizer import TextTokenizer
 from heedful.generation.inference import token_limits
 from heedful.generation.native import NativeEngine
-from heedful.models.checkpoint import read_checkpoint, read_format
+from heedful.models.checkpoint import copy_tokenizer, read_checkpoint, read_format
 from heedful.models.folders import ModelFolder, find_model
 from heedful.models.loading import load_causal_lm
 from heedful.models.policy import require_known_head
@@ -100,6 +101,13 @@ class LanguageModel:
         require_known_head(model)
         compute_in(model.to(device or torch.device("cpu")), dtype)
         return cls(folder, card, model, tokenizer, formatter)
+
+    def save_tokenizer(self, into: Path) -> None:
+        """Write the tokenizer into a checkpoint: its files, or what they were converted to."""
+        if (self.folder.path / "tokenizer.json").is_file():
+            copy_tokenizer(self.folder.path, into)
+        else:
+            self.tokenizer.save(into)
 
     @property
     def checkpoint_id(self) -> str:

@@ -40,6 +40,16 @@ TOKENIZER_FILES = (
 )
 
 
+SaveTokenizer = Callable[[Path], None]
+
+
+def copy_tokenizer(source: Path, into: Path) -> None:
+    """Copy the tokenizer's files of the folder `source` as they are."""
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, into / name)
+
+
 def save_policy(
     path: Path,
     model: Any,
@@ -47,7 +57,7 @@ def save_policy(
     *,
     card: Checkpoint,
     format_settings: FormatSettings,
-    tokenizer_files: Path,
+    save_tokenizer: SaveTokenizer,
 ) -> Checkpoint:
     """Save a causal language model; returns the card with the files' hashes.
 
@@ -57,13 +67,13 @@ def save_policy(
         weights: Its full state in float32, see `MasterWeights.full_state_dict`.
         card: The record to complete.
         format_settings: How its prompts are formatted.
-        tokenizer_files: A folder that holds the tokenizer.
+        save_tokenizer: Writes the tokenizer's files into a folder, such as `copy_tokenizer` of one.
     """
 
     def write(folder: Path) -> None:
         _save_pretrained(model, weights, folder)
 
-    return _save(path, write, card, format_settings, tokenizer_files)
+    return _save(path, write, card, format_settings, save_tokenizer)
 
 
 def save_scalar(
@@ -73,7 +83,7 @@ def save_scalar(
     *,
     card: Checkpoint,
     format_settings: FormatSettings,
-    tokenizer_files: Path,
+    save_tokenizer: SaveTokenizer,
     adapter: Adapter | None = None,
 ) -> Checkpoint:
     """Save a reward model: its trunk, head and offset, and its adapter; see `save_policy`."""
@@ -96,7 +106,7 @@ def save_scalar(
         if adapter is not None:
             _save_adapter(adapter, folder)
 
-    return _save(path, write, card, format_settings, tokenizer_files)
+    return _save(path, write, card, format_settings, save_tokenizer)
 
 
 def _save_adapter(adapter: Adapter, folder: Path) -> None:
@@ -126,16 +136,14 @@ def _save(
     write: Callable[[Path], None],
     card: Checkpoint,
     format_settings: FormatSettings,
-    tokenizer_files: Path,
+    save_tokenizer: SaveTokenizer,
 ) -> Checkpoint:
     unfinished = path.with_name(f"{path.name}.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
     write(unfinished)
-    for name in TOKENIZER_FILES:
-        if (tokenizer_files / name).is_file():
-            shutil.copyfile(tokenizer_files / name, unfinished / name)
+    save_tokenizer(unfinished)
     write_json_atomic(unfinished / "format.json", format_settings.model_dump(mode="json"))
     hashes = {file.name: sha256_file(file) for file in sorted(unfinished.iterdir())}
     card = card.model_copy(update={"files": hashes})

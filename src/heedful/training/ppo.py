@@ -192,5 +192,5 @@ class _PPO:
             self.models.policy.full_state_dict(),
             card=card,
             format_settings=language.formatter.settings,
-            tokenizer_files=language.folder.path,
+            save_tokenizer=language.save_tokenizer,
         )

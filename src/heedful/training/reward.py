@@ -242,6 +242,6 @@ class _RewardTraining:
             self.trainable.full_state_dict(),
             card=self._card(),
             format_settings=self.language.formatter.settings,
-            tokenizer_files=self.language.folder.path,
+            save_tokenizer=self.language.save_tokenizer,
             adapter=adapter_of(self.model, masters, trunk_hash) if trunk_hash else None,
         )

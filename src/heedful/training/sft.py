@@ -257,5 +257,5 @@ class _SFT:
             self.policy.full_state_dict(),
             card=card,
             format_settings=self.language.formatter.settings,
-            tokenizer_files=self.language.folder.path,
+            save_tokenizer=self.language.save_tokenizer,
         )

@@ -1,3 +1,5 @@
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ from fakes.training_data import make_prompt
 from heedful.core.errors import CheckpointError, ConfigError
 from heedful.core.records import Checkpoint, SamplingParameters
 from heedful.core.settings import FormatSettings
+from heedful.data.tokenizer import TextTokenizer
 from heedful.generation.language_model import LanguageModel, request_seed
-from heedful.models.checkpoint import save_policy, save_scalar
+from heedful.models.checkpoint import copy_tokenizer, save_policy, save_scalar
 from heedful.models.scalar import ScalarModel
 
 PLAIN = FormatSettings(template="plain", max_prompt_tokens=64, max_completion_tokens=8)
@@ -43,7 +46,8 @@ def card(kind: str) -> Checkpoint:
 
 
 def saved(path: Path, base: Path, kind: str) -> Path:
-    options = {"card": card(kind), "format_settings": PLAIN, "tokenizer_files": base}
+    write = partial(copy_tokenizer, base)
+    options = {"card": card(kind), "format_settings": PLAIN, "save_tokenizer": write}
     if kind == "reward":
         model = ScalarModel(build_model().model, 32)
         save_scalar(path, model, model.state_dict(), **options)
@@ -152,6 +156,17 @@ class TestChildCard:
 
         assert identity(1, "a") == identity(1, "a")
         assert len({identity(1, "a"), identity(2, "a"), identity(1, "b")}) == 3
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tok.json"])
+def test_a_checkpoint_gets_a_tokenizer_whatever_its_file_is_called(base, tmp_path, name):
+    folder = shutil.copytree(base, tmp_path / "model")
+    (folder / "tokenizer.json").rename(folder / name)
+    language = LanguageModel.open(str(folder), format_settings=PLAIN)
+    language.save_tokenizer(tmp_path)
+    again = TextTokenizer.from_dir(tmp_path)
+    assert again.hash == language.tokenizer.hash
+    assert again.eos_id == language.tokenizer.eos_id
 
 
 def test_room_is_that_of_the_context(language):

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from heedful.core.records import Checkpoint
 from heedful.core.settings import FormatSettings
 from heedful.models.adapters import add_lora, merged_state_dict
 from heedful.models.checkpoint import (
+    copy_tokenizer,
     load_scalar,
     load_state,
     read_checkpoint,
@@ -51,7 +53,12 @@ def save(path: Path, base: Path, dtype: torch.dtype = torch.float32, **shape: ob
     model = build_model(**shape)  # type: ignore[arg-type]
     weights = MasterWeights(model, dtype).full_state_dict()
     return save_policy(
-        path, model, weights, card=card(), format_settings=FORMAT, tokenizer_files=base
+        path,
+        model,
+        weights,
+        card=card(),
+        format_settings=FORMAT,
+        save_tokenizer=partial(copy_tokenizer, base),
     )
 
 
@@ -82,7 +89,14 @@ class TestPolicy:
         weights = MasterWeights(model, torch.bfloat16)
         merged = merged_state_dict(model, weights.full_state_dict())
         path = tmp_path / "checkpoint"
-        save_policy(path, model, merged, card=card(), format_settings=FORMAT, tokenizer_files=base)
+        save_policy(
+            path,
+            model,
+            merged,
+            card=card(),
+            format_settings=FORMAT,
+            save_tokenizer=partial(copy_tokenizer, base),
+        )
         loaded = load_causal_lm(ModelFolder("x", path), pad_id=0)
         assert loaded.state_dict().keys() == build_model().state_dict().keys()
 
@@ -163,7 +177,7 @@ def test_a_scalar_model_comes_back(
         state,
         card=card("reward"),
         format_settings=FORMAT,
-        tokenizer_files=base,
+        save_tokenizer=partial(copy_tokenizer, base),
     )
     folder, _ = require_kind(str(tmp_path), ("reward",))
     loaded = load_scalar(folder)

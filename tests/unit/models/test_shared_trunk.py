@@ -1,4 +1,5 @@
 import gc
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from heedful.core.errors import CheckpointError
 from heedful.core.records import Checkpoint
 from heedful.core.settings import FormatSettings
 from heedful.models.adapters import adapter_of, add_lora, merged_state_dict, weights_hash
-from heedful.models.checkpoint import load_scalar, read_adapter, save_scalar
+from heedful.models.checkpoint import copy_tokenizer, load_scalar, read_adapter, save_scalar
 from heedful.models.folders import ModelFolder
 from heedful.models.loading import trunk_of
 from heedful.models.precision import MasterWeights, compute_in
@@ -138,7 +139,7 @@ def save_reward(folder: Path, base: Path, *, seed: int = 0, lora: bool = True) -
             format_version="plain-1",
         ),
         format_settings=FormatSettings(template="plain"),
-        tokenizer_files=base,
+        save_tokenizer=partial(copy_tokenizer, base),
         adapter=adapter_of(model, weights.state_dict(), trunk_hash) if lora else None,
     )
     return ModelFolder(folder.name, folder)
