@@ -78,27 +78,21 @@ def test_a_peer_computes_in_the_type_that_ours_does(
     assert (comparison.at_least is None) == (dtype == "float32")
 
 
-def test_a_case_that_fails_says_what_it_printed(speed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit('no such model here')", r"(?s)broken ended.*no such model here"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", r"broken was killed.*memory"),
+    ],
+)
+def test_a_case_that_fails_says_how(speed: Path, tmp_path: Path, code: str, said: str) -> None:
     turns = imported("turns")
     script = tmp_path / "case.py"
-    script.write_text("raise SystemExit('no such model here')")
+    script.write_text(code)
     side = turns.Side(
         label="broken", environment="peer", script=str(script), specification={"threads": 1}
     )
-    with pytest.raises(turns.CaseError, match=r"(?s)broken ended.*no such model here"):
-        turns.take_turns(
-            [side], {"peer": Path(sys.executable)}, tmp_path / "cases", steps=1, timeout_seconds=60
-        )
-
-
-def test_a_case_that_was_killed_says_so(speed: Path, tmp_path: Path) -> None:
-    turns = imported("turns")
-    script = tmp_path / "case.py"
-    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    side = turns.Side(
-        label="large", environment="peer", script=str(script), specification={"threads": 1}
-    )
-    with pytest.raises(turns.CaseError, match=r"large was killed.*memory"):
+    with pytest.raises(turns.CaseError, match=said):
         turns.take_turns(
             [side], {"peer": Path(sys.executable)}, tmp_path / "cases", steps=1, timeout_seconds=60
         )
