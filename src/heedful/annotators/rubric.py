@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from heedful.annotators.expectations import (
@@ -95,6 +96,7 @@ class Assessment:
         return math.exp(logs / weight)
 
 
+@lru_cache(maxsize=4096)  # a whole team judges the same completion, again for each opponent
 def assess(prompt: Prompt, completion: Completion) -> Assessment:
     """Judge one completion.
 

@@ -273,7 +273,7 @@ class Loop:
         )
 
 
-def add_metrics(total: StepMetrics, part: Mapping[str, Tensor]) -> None:
+def add_metrics(total: StepMetrics, part: Mapping[str, Tensor | float]) -> None:
     """Sum a microbatch's additive metrics into the step's."""
     for name, value in part.items():
         total[name] = total.get(name, 0.0) + float(value)

@@ -151,16 +151,15 @@ class Case:
         return max(least, min(self.budget, max(self.step_tokens, text)))
 
     @property
-    def learns_once(self) -> bool:
-        """Whether PPO takes one optimiser step a rollout, whose passes serve as the old ones."""
+    def read_before(self) -> float:
+        """Share of a rollout that PPO's value model reads before its first step, without a graph."""
         ppo = self.config.ppo
-        whole = ppo.minibatch_size == ppo.rollout_batch_size
-        return self.stage == "ppo" and ppo.inner_epochs == 1 and whole
+        return 1.0 - ppo.minibatch_size / ppo.rollout_batch_size
 
     @property
     def keeps_graph(self) -> bool:
-        """Whether the policy's activations wait for the value model's step."""
-        return self.learns_once and self.step_tokens <= self.budget
+        """Whether the policy's activations of a first minibatch wait for the value model's step."""
+        return self.stage == "ppo" and self.step_tokens <= self.budget
 
     @property
     def decode_rows(self) -> int:

@@ -14,7 +14,7 @@ from heedful.training.rehearsal import Seconds
 
 READ_RATE = 0.5e9  # bytes of weights a second, checked and loaded
 WRITE_RATE = 0.4e9  # bytes of a checkpoint a second, written and hashed
-_READERS = ("policy", "reference", "reward model")  # of drawn completions
+_FROZEN = ("reference", "reward model")  # which read drawn completions
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +93,17 @@ class _Work:
         """Rollouts, updates of policy and value model, pretraining text, evaluations."""
         ppo, work = self.config.ppo, self.work
         shapes = {copy.role: shape for copy, shape in self.case.models}
-        once = self.case.learns_once
-        read = ("reference", "reward model") if self.case.keeps_graph else _READERS
-        self._sampled("", float(ppo.episodes), ppo.rollout_batch_size, shapes, read)
+        self._sampled("", float(ppo.episodes), ppo.rollout_batch_size, shapes, _FROZEN)
         tokens = ppo.episodes * work.pair_tokens
+        before = self.case.read_before
+        read = before if self.case.keeps_graph else 1.0
+        drawn = ppo.episodes * work.completion_tokens
+        self._score("scoring", read * tokens, read * drawn, self.shape)
         passes = ppo.inner_epochs * tokens
         positions = ppo.inner_epochs * ppo.episodes * work.completion_tokens
         self._train("updating", passes, positions, self.shape)
         if "value model" in shapes:
-            self._score("scoring", 0.0 if once else tokens, 0.0, shapes["value model"])
+            self._score("scoring", before * tokens, 0.0, shapes["value model"])
             self._train("updating", passes, 0.0, shapes["value model"])
         text = float(self.case.pretraining_tokens)
         self._train("pretraining text", text, text, self.shape)
@@ -109,7 +111,8 @@ class _Work:
         if ppo.evaluate_every:
             times = math.ceil(ppo.num_iterations / ppo.evaluate_every)
             asked = min(ppo.evaluation_prompts, max(1, work.validation))
-            self._sampled("evaluation: ", float(times * asked), asked, shapes, _READERS)
+            readers = ("policy", *_FROZEN)
+            self._sampled("evaluation: ", float(times * asked), asked, shapes, readers)
 
     def _sampled(
         self,

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from heedful.core.protocols import Generated
 from heedful.core.records import Prompt
-from heedful.core.run import Cost
 from heedful.core.settings import PPOSettings, Project
 from heedful.core.statistics import pearson
 from heedful.losses.masked import masked_mean, masked_whiten
@@ -179,14 +178,6 @@ def experience_of(
     if settings.whiten_advantages:
         advantages = masked_whiten(advantages, rollout.mask)
     return Experience(logprobs=logprobs, values=values, advantages=advantages, returns=returns)
-
-
-def count(cost: Cost, models: Models, rollout: Rollout, *, reread: bool) -> None:
-    """Count every pass before the updates; `reread`: policy and value are read for themselves."""
-    models.count_sampled(cost, rollout.pairs, passes=2 if reread else 1)
-    if reread:
-        num_tokens = sum(len(pair) for pair in rollout.pairs)
-        cost.add_tokens(models.num_value_parameters, scored=num_tokens)
 
 
 def _sampling_gap(

@@ -1,10 +1,10 @@
 """The updates of PPO: from a scored rollout to optimiser steps of policy and value.
 
-Where a rollout is learnt from in one step, the old log-probabilities and values are by
-definition those of that step's own passes: the value model is read once, and so is the policy
-if the rollout fits into one microbatch, its graph kept until the advantages are known. With
-several steps a rollout, both are read before the first. Policy and value follow one another, so
-that the gradients of one are gone when the other's are made.
+The old log-probabilities and values of the first minibatch are by definition those of its own
+step's passes, so only the other minibatches are read beforehand: the value model reads the first
+once, and so does the policy if it fits into one microbatch, its graph kept until the advantages
+are known. Policy and value follow one another, so that the gradients of one are gone when the
+other's are made.
 """
 
 import time
@@ -30,7 +30,6 @@ from heedful.training.ppo_rollout import (
     Experience,
     Rollout,
     advantages_of,
-    count,
     experience_of,
     place,
     rewards_of,
@@ -39,10 +38,15 @@ from heedful.training.ppo_rollout import (
 
 @dataclass(slots=True, kw_only=True)
 class _Read:
-    """The policy's numbers before its update; `graph`: rows, and theirs, to go back from."""
+    """The numbers before the first step.
+
+    Attributes:
+        graph: Rows of the first minibatch, and their log-probabilities, to go back from.
+    """
 
     logprobs: Float[Tensor, "B C"]
     entropy: Float[Tensor, "B C"]
+    values: Float[Tensor, "B C"]
     graph: tuple[list[int], Float[Tensor, " M"]] | None = None
 
 
@@ -68,97 +72,85 @@ class Updates:
         """The run's, which resuming replaces."""
         return self.directory.card.cost
 
-    @property
-    def once(self) -> bool:
-        """Whether each rollout is learnt from in a single step."""
-        settings = self.config.ppo
-        return settings.inner_epochs == 1 and settings.minibatch_size == settings.rollout_batch_size
-
     def learn(self, rollout: Rollout, iteration: int, kl_coef: float) -> StepMetrics:
         """Update policy and value; returns the iteration's objectives and the updates' means."""
-        started = time.monotonic()
-        count(self.cost, self.models, rollout, reread=not self.once)
-        learn = self._learn_once if self.once else self._learn_in_parts
-        experience, metrics = learn(rollout, iteration, kl_coef)
+        settings, started = self.config.ppo, time.monotonic()
+        self.models.count_sampled(self.cost, rollout.pairs, passes=1)
+        first, *later = self._minibatches(len(rollout.pairs), iteration)
+        read = self._read_before(rollout, sorted(set(range(len(rollout.pairs))) - set(first)))
+        read_seconds = time.monotonic() - started
+        self.budget.run(lambda: self._read_first(rollout, first, read))
+        rewards, metrics = rewards_of(rollout, read.logprobs, read.entropy, settings, kl_coef)
+        totals: StepMetrics = self.budget.run(
+            lambda: self._first_value_gradients(rollout, rewards, first, read.values),
+            self.models.value.discard_gradients,
+        )
+        totals |= self._step_value(iteration)
+        experience = experience_of(rollout, read.logprobs, read.values, rewards, settings)
+        totals |= self._update_policy(rollout, experience, first, iteration, 0, read)
+        for number, rows in enumerate(later, start=1):
+            add_metrics(totals, self._update_policy(rollout, experience, rows, iteration, number))
+            add_metrics(totals, self._update_value(rollout, experience, rows, iteration))
+        for rows in (first, *later):
+            self._count_update([rollout.pairs[row] for row in rows])
+        metrics |= {name: value / (1 + len(later)) for name, value in totals.items()}
         metrics["value/explained_variance"] = float(
             explained_variance(experience.values, experience.returns, rollout.mask)
         )
-        # What was read before the first update is counted as scoring.
-        metrics["time/update"] = (
-            time.monotonic() - started - metrics["time/scoring"] + rollout.scoring_seconds
-        )
+        metrics["time/scoring"] += read_seconds
+        metrics["time/update"] = time.monotonic() - started - read_seconds
         return metrics
 
-    def _learn_once(
-        self, rollout: Rollout, iteration: int, kl_coef: float
-    ) -> tuple[Experience, StepMetrics]:
-        settings, everyone = self.config.ppo, range(len(rollout.pairs))
-        read = self.budget.run(
-            lambda: self._read_policy(rollout, keep=len(self.batcher.groups(rollout.pairs)) == 1)
-        )
-        rewards, metrics = rewards_of(rollout, read.logprobs, read.entropy, settings, kl_coef)
-        values = rollout.empty()
-        metrics |= self.budget.run(
-            lambda: self._first_value_gradients(rollout, rewards, values),
-            self.models.value.discard_gradients,
-        )
-        metrics |= self._step_value(iteration)
-        experience = experience_of(rollout, read.logprobs, values, rewards, settings)
-        metrics |= self._update_policy(rollout, experience, everyone, iteration, 0, read)
-        self._count_update(rollout.pairs)
-        return experience, metrics
-
-    def _learn_in_parts(
-        self, rollout: Rollout, iteration: int, kl_coef: float
-    ) -> tuple[Experience, StepMetrics]:
-        """Inner epochs over shuffled minibatches."""
-        settings = self.config.ppo
-        started = time.monotonic()
-        read = self._read_policy(rollout, keep=False)
-        values = self._read_values(rollout)
-        rewards, metrics = rewards_of(rollout, read.logprobs, read.entropy, settings, kl_coef)
-        experience = experience_of(rollout, read.logprobs, values, rewards, settings)
-        metrics["time/scoring"] += time.monotonic() - started
-        totals: StepMetrics = {}
-        number = 0
-        for epoch in range(settings.inner_epochs):
-            order = epoch_order(
-                len(rollout.pairs), self.config.run.seed + 1, iteration * 1000 + epoch
-            )
-            for start in range(0, len(order), settings.minibatch_size):
-                rows = order[start : start + settings.minibatch_size]
-                found = self._update_policy(rollout, experience, rows, iteration, number)
-                found |= self._update_value(rollout, experience, rows, iteration)
-                self._count_update([rollout.pairs[row] for row in rows])
-                for name, value in found.items():
-                    totals[name] = totals.get(name, 0.0) + value
-                number += 1
-        return experience, metrics | {name: value / number for name, value in totals.items()}
-
-    def _read_policy(self, rollout: Rollout, *, keep: bool) -> _Read:
-        """Log-probabilities and entropy; `keep` their graph, where all is one batch."""
-        read = _Read(logprobs=rollout.empty(), entropy=rollout.empty())
-        for rows, batch in self.batcher.batches(rollout.pairs):
-            with torch.set_grad_enabled(keep):
-                found = completion_logprobs(
-                    self.models.policy.module,
-                    batch,
-                    temperature=self.config.ppo.temperature,
-                    with_entropy=True,
-                )
-            place(read.logprobs, rows, batch, found.logprobs.detach())
-            assert found.entropy is not None
-            place(read.entropy, rows, batch, found.entropy)
-            if keep:
-                read.graph = (rows, found.logprobs)
-        return read
+    def _minibatches(self, num_rows: int, iteration: int) -> list[list[int]]:
+        """Rows of each step: the shuffled rollout in pieces, once for each inner epoch."""
+        settings, seed = self.config.ppo, self.config.run.seed + 1
+        orders = [
+            epoch_order(num_rows, seed, iteration * 1000 + epoch)
+            for epoch in range(settings.inner_epochs)
+        ]
+        size = settings.minibatch_size
+        return [
+            order[start : start + size] for order in orders for start in range(0, num_rows, size)
+        ]
 
     @torch.no_grad()
-    def _read_values(self, rollout: Rollout) -> Float[Tensor, "B C"]:
-        values = rollout.empty()
-        for rows, batch in self.batcher.batches(rollout.pairs):
-            place(values, rows, batch, self.models.value.module.values(batch))
-        return values
+    def _read_before(self, rollout: Rollout, rows: Sequence[int]) -> _Read:
+        """What policy and value model say of `rows`; zeros for the others."""
+        read = _Read(logprobs=rollout.empty(), entropy=rollout.empty(), values=rollout.empty())
+        for group, batch in self._batches(rollout, rows):
+            self._read_policy(group, batch, read)
+            place(read.values, group, batch, self.models.value.module.values(batch))
+        num_tokens = sum(len(rollout.pairs[row]) for row in rows)
+        self.cost.add_tokens(self.models.num_policy_parameters, scored=num_tokens)
+        self.cost.add_tokens(self.models.num_value_parameters, scored=num_tokens)
+        return read
+
+    def _read_first(self, rollout: Rollout, rows: Sequence[int], read: _Read) -> None:
+        """What the policy says of `rows`; its graph is kept if they make one microbatch."""
+        batches = list(self._batches(rollout, rows))
+        for group, batch in batches:
+            with torch.set_grad_enabled(len(batches) == 1):
+                logprobs = self._read_policy(group, batch, read)
+            if logprobs.requires_grad:
+                read.graph = (group, logprobs)
+        if read.graph is None:
+            num_tokens = sum(len(rollout.pairs[row]) for row in rows)
+            self.cost.add_tokens(self.models.num_policy_parameters, scored=num_tokens)
+
+    def _read_policy(
+        self, rows: Sequence[int], batch: TokenBatch, read: _Read
+    ) -> Float[Tensor, " M"]:
+        """Write log-probabilities and entropy into `read`; the former, with their graph."""
+        found = completion_logprobs(
+            self.models.policy.module,
+            batch,
+            temperature=self.config.ppo.temperature,
+            with_entropy=True,
+        )
+        assert found.entropy is not None
+        place(read.logprobs, rows, batch, found.logprobs.detach())
+        place(read.entropy, rows, batch, found.entropy)
+        return found.logprobs
 
     def _policy_gradients(
         self,
@@ -167,7 +159,7 @@ class Updates:
         rows: Sequence[int],
         graph: tuple[list[int], Float[Tensor, " M"]] | None = None,
     ) -> StepMetrics:
-        """Add those of the clipped loss; `graph` is that of all rows where it was kept."""
+        """Add those of the clipped loss; `graph` is that of the rows where it was kept."""
         metrics: StepMetrics = {}
         total = sum(len(rollout.pairs[row].completion_ids) for row in rows)
         for group, logprobs in self._policy_passes(rollout, rows) if graph is None else [graph]:
@@ -200,15 +192,19 @@ class Updates:
             yield [rows[index] for index in group], batch
 
     def _first_value_gradients(
-        self, rollout: Rollout, rewards: Float[Tensor, "B C"], values: Float[Tensor, "B C"]
+        self,
+        rollout: Rollout,
+        rewards: Float[Tensor, "B C"],
+        rows: Sequence[int],
+        values: Float[Tensor, "B C"],
     ) -> StepMetrics:
         """Add those of the value loss, whose old values are its own; writes them to `values`."""
         metrics: StepMetrics = {}
-        total = int(rollout.mask.sum())
-        for rows, batch in self._batches(rollout, range(len(rollout.pairs))):
+        total = sum(len(rollout.pairs[row].completion_ids) for row in rows)
+        for group, batch in self._batches(rollout, rows):
             found = self.models.value.module.values(batch)
-            place(values, rows, batch, found.detach())
-            index = torch.tensor(rows, device=values.device)
+            place(values, group, batch, found.detach())
+            index = torch.tensor(group, device=values.device)
             _, returns = advantages_of(
                 rewards[index], values[index], rollout.mask[index], self.config.ppo
             )

@@ -170,3 +170,15 @@ def test_the_rubric_is_frozen(sampled: Sampled) -> None:
     totals = [f"{assess(p, c).total():.6f}" for p, group in sampled for c in group]
     digest = hashlib.sha256(" ".join(totals).encode()).hexdigest()[:16]
     assert (RUBRIC_VERSION, digest) == ("rubric-1", "7c807deffa6c738c")
+
+
+def test_a_completion_is_judged_once_and_never_confused_with_another(
+    make_prompt: MakePrompt, make_completion: MakeCompletion
+) -> None:
+    prompt = make_prompt(topic=TOPIC)
+    good = make_completion(prompt, GOOD)
+    assert assess(prompt, good) is assess(prompt.model_copy(), good.model_copy())
+    same_id = good.model_copy(update={"text": "No."})
+    assert assess(prompt, same_id).total() < assess(prompt, good).total()
+    strict = prompt.model_copy(update={"expectations": make_prompt(max_words=2).expectations})
+    assert assess(strict, good).total() < assess(prompt, good).total()

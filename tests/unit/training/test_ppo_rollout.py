@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from fakes.training_data import make_prompt
-from heedful.core.run import Cost
 from heedful.core.settings import Project
 from heedful.losses.ppo import generalised_advantages
 from heedful.training.batches import Batcher
 from heedful.training.ppo_models import Models
-from heedful.training.ppo_rollout import Rollout, collect, count, experience_of, place, rewards_of
+from heedful.training.ppo_rollout import Rollout, collect, experience_of, place, rewards_of
 
 PROMPTS = [make_prompt(number) for number in range(6)]
 
@@ -125,14 +124,3 @@ def test_whitening_may_be_left_out(models, batcher, config, project, reward_run)
     assert torch.equal(found.advantages, expected)
     assert torch.equal(found.returns, returns)
     assert torch.equal(whitened.returns, returns)
-
-
-@pytest.mark.parametrize("reread", [True, False])
-def test_every_pass_is_counted(models, batcher, config, reread: bool):
-    cost = Cost()
-    rollout = collect(models, batcher, PROMPTS, config, 0)
-    count(cost, models, rollout, reread=reread)
-    assert cost.generated_tokens == sum(len(pair.completion_ids) for pair in rollout.pairs)
-    # Reference and reward model; old policy and value model too where they are read before.
-    assert cost.scored_tokens == (4 if reread else 2) * sum(map(len, rollout.pairs))
-    assert cost.trained_tokens == 0

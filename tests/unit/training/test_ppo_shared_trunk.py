@@ -138,11 +138,12 @@ def test_an_iteration_is_that_of_four_models_apart(shared):
                 set_apart(models, config)
                 assert not set.intersection(*own_parameters(models))
             rollout = collect(models, training.batcher, PROMPTS, config, 0)
+            read = training.updates._read_before(rollout, range(len(PROMPTS)))
             numbers = [
                 rollout.scores,
                 rollout.ref_logprobs,
-                training.updates._read_policy(rollout, keep=False).logprobs,
-                training.updates._read_values(rollout),
+                read.logprobs,
+                read.values,
             ]
             metrics = training._iterate(0)
             assert all(p.grad is None for p in models.ref_policy.parameters())

@@ -1,5 +1,6 @@
 """One update of PPO against plain passes, one completion at a time."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def plain_update(
     return found, metrics | numbers
 
 
-@pytest.mark.parametrize("way", ["one batch", "several batches", "padded", "read before"])
+@pytest.mark.parametrize("way", ["one batch", "several batches", "padded"])
 def test_losses_and_gradients_are_those_of_plain_passes(
     way: str, updates: Updates, rollout: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,8 +132,6 @@ def test_losses_and_gradients_are_those_of_plain_passes(
         assert len(updates.batcher.groups(rollout.pairs)) > 2
     if way == "padded":
         updates.batcher.side_by_side = False
-    if way == "read before":
-        monkeypatch.setattr(Updates, "once", False)
     metrics = updates.learn(rollout, 0, updates.config.ppo.kl_coef)
     for name, value in numbers.items():
         if not name.startswith("time/"):
@@ -142,9 +141,8 @@ def test_losses_and_gradients_are_those_of_plain_passes(
             torch.testing.assert_close(
                 found[part][name], gradient, rtol=1e-3, atol=1e-5, msg=f"{part} {name}"
             )
-    if way != "read before":
-        assert metrics["policy/ratio"] == 1
-        assert metrics["policy/approx_kl"] == metrics["policy/clipfrac"] == 0
+    assert metrics["policy/ratio"] == 1
+    assert metrics["policy/approx_kl"] == metrics["policy/clipfrac"] == 0
 
 
 def passes(updates: Updates) -> dict[str, int]:
@@ -160,20 +158,62 @@ def passes(updates: Updates) -> dict[str, int]:
     return found
 
 
-def test_a_rollout_in_one_batch_is_read_once(updates: Updates, rollout: Rollout) -> None:
-    number = passes(updates)
+def learn_in_minibatches(
+    updates: Updates, rollout: Rollout, *, max_tokens: int, minibatch: int, inner_epochs: int = 1
+) -> tuple[dict[str, int], int]:
+    """How often each network reads something, and how many tokens are counted as scored."""
+    sizes = {"minibatch_size": minibatch, "inner_epochs": inner_epochs}
+    ppo = updates.config.ppo.model_copy(update=sizes)
+    updates.config = updates.config.model_copy(update={"ppo": ppo})
+    updates.batcher.max_tokens = max_tokens
+    number, scored = passes(updates), updates.cost.scored_tokens
     updates.learn(rollout, 0, 0.3)
+    return number, updates.cost.scored_tokens - scored
+
+
+def test_a_rollout_in_one_batch_is_read_once(updates: Updates, rollout: Rollout) -> None:
+    number, scored = learn_in_minibatches(updates, rollout, max_tokens=4096, minibatch=6)
     assert number == {"policy": 1, "value": 1}
+    assert scored == 2 * sum(map(len, rollout.pairs))  # reference and reward model
 
 
 def test_in_several_batches_the_value_model_still_reads_once(
     updates: Updates, rollout: Rollout
 ) -> None:
-    updates.batcher.max_tokens = 40
+    number, scored = learn_in_minibatches(updates, rollout, max_tokens=40, minibatch=6)
     batches = len(updates.batcher.groups(rollout.pairs))
-    number = passes(updates)
-    updates.learn(rollout, 0, 0.3)
     assert number == {"policy": 2 * batches, "value": batches}
+    assert scored == 3 * sum(map(len, rollout.pairs))
+
+
+@pytest.mark.parametrize("inner_epochs", [1, 2])
+def test_of_several_minibatches_the_first_is_read_once(
+    inner_epochs: int, updates: Updates, rollout: Rollout
+) -> None:
+    number, scored = learn_in_minibatches(
+        updates, rollout, max_tokens=4096, minibatch=2, inner_epochs=inner_epochs
+    )
+    # The other two minibatches together, and then each for its step.
+    assert number == {"policy": 1 + 3 * inner_epochs, "value": 1 + 3 * inner_epochs}
+    first, *later = updates._minibatches(6, 0)
+    assert sorted(row for rows in later[:2] for row in (*rows, *first)) == sorted(
+        [*range(6), *first]
+    )
+    others = sum(len(pair) for row, pair in enumerate(rollout.pairs) if row not in first)
+    assert scored == 2 * sum(map(len, rollout.pairs)) + 2 * others
+
+
+def test_a_kept_graph_changes_rounding_only(updates: Updates, rollout: Rollout) -> None:
+    """Two steps of each network, the first with its graph kept, or read again."""
+    models, found = updates.models, []
+    start = copy.deepcopy(models.state_dict())
+    for max_tokens in (4096, 40):
+        models.load_state_dict(copy.deepcopy(start))
+        learn_in_minibatches(updates, rollout, max_tokens=max_tokens, minibatch=3)
+        found.append({name: models.state_dict()[name] for name in ("policy", "value")})
+        found[-1] = copy.deepcopy(found[-1])
+    kept, again = found
+    torch.testing.assert_close(kept, again, rtol=1e-3, atol=1e-5)
 
 
 def test_no_gradient_of_one_network_is_left_when_the_other_takes_its_step(
