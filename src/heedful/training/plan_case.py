@@ -152,7 +152,7 @@ class Case:
 
     @property
     def read_before(self) -> float:
-        """Share of a rollout that PPO's value model reads before its first step, without a graph."""
+        """Share of a rollout that PPO's value model reads before its first step."""
         ppo = self.config.ppo
         return 1.0 - ppo.minibatch_size / ppo.rollout_batch_size
 
