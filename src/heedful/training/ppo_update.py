@@ -78,8 +78,10 @@ class Updates:
         self.models.count_sampled(self.cost, rollout.pairs, passes=1)
         first, *later = self._minibatches(len(rollout.pairs), iteration)
         read = self._read_before(rollout, sorted(set(range(len(rollout.pairs))) - set(first)))
-        read_seconds = time.monotonic() - started
+        before_first = time.monotonic()
         self.budget.run(lambda: self._read_first(rollout, first, read))
+        # A pass whose graph is kept is the update's own.
+        updating = time.monotonic() if read.graph is None else before_first
         rewards, metrics = rewards_of(rollout, read.logprobs, read.entropy, settings, kl_coef)
         totals: StepMetrics = self.budget.run(
             lambda: self._first_value_gradients(rollout, rewards, first, read.values),
@@ -97,8 +99,8 @@ class Updates:
         metrics["value/explained_variance"] = float(
             explained_variance(experience.values, experience.returns, rollout.mask)
         )
-        metrics["time/scoring"] += read_seconds
-        metrics["time/update"] = time.monotonic() - started - read_seconds
+        metrics["time/scoring"] += updating - started
+        metrics["time/update"] = time.monotonic() - updating
         return metrics
 
     def _minibatches(self, num_rows: int, iteration: int) -> list[list[int]]:
