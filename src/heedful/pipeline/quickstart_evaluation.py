@@ -134,28 +134,34 @@ def _judge(
 
 
 def _score(sampling: Sampling, prompts: Sequence[Prompt], completions: Completions) -> list[Score]:
-    """The reward model on every completion, read after the prompt without any prefix."""
+    """The reward model on every completion, read after the prompt without any prefix.
+
+    All models' completions at once, so that a prompt is read once for all of them.
+    """
     reward_model = RewardModel.open(
         str(sampling.config.run.dir / "reward"), sampling.device, sampling.dtype
     )
-    scores = []
-    for name, by_prompt in completions.items():
-        mine = [by_prompt[prompt.id] for prompt in prompts]
-        values = reward_model.score_completions(prompts, mine)
-        scores += [
-            Score(
-                model=name,
-                prompt_id=prompt.id,
-                user_id=prompt.user_id,
-                score=round(value, 5),
-                num_tokens=found.num_tokens,
-                finish_reason=found.finish_reason,
-            )
-            for prompt, found, value in zip(prompts, mine, values, strict=True)
-        ]
-        tokens = sum(found.num_tokens or 0 for found in mine)
-        sampling.directory.card.cost.add_tokens(reward_model.num_parameters, scored=tokens)
-    return scores
+    asked = [
+        (name, prompt, by_prompt[prompt.id])
+        for name, by_prompt in completions.items()
+        for prompt in prompts
+    ]
+    values = reward_model.score_completions(
+        [prompt for _, prompt, _ in asked], [found for _, _, found in asked]
+    )
+    tokens = sum(found.num_tokens or 0 for _, _, found in asked)
+    sampling.directory.card.cost.add_tokens(reward_model.num_parameters, scored=tokens)
+    return [
+        Score(
+            model=name,
+            prompt_id=prompt.id,
+            user_id=prompt.user_id,
+            score=round(value, 5),
+            num_tokens=found.num_tokens,
+            finish_reason=found.finish_reason,
+        )
+        for (name, prompt, found), value in zip(asked, values, strict=True)
+    ]
 
 
 def _score_results(scores: Sequence[Score], seed: int) -> list[EvalResult]:
