@@ -127,15 +127,12 @@ def _predicted(
     found = make_plan(case, costs, rehearse_seconds(case.scene(), say))
     where = torch.cuda.get_device_name(device) if case.on_gpu else "this process"
     yield (
-        f"memory: {_size(found.peak_bytes)} at the most of {where}, while {found.peak_moment}; "
+        f"memory: {_size(found.peak_bytes)} at the most of {where} ({found.peak_moment}); "
         f"computed in {case.dtype}"
     )
     yield from _memory_table(found)
     yield from _time_table(found)
-    yield (
-        "assumed: an otherwise idle machine, completions of a typical length, and of the "
-        "longest where they are yet to be drawn"
-    )
+    yield "assumed: an otherwise idle machine"
 
 
 def _memory_table(found: Plan) -> Iterator[str]:

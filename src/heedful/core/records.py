@@ -257,7 +257,11 @@ class EvalResult(Record):
 
 
 class Checkpoint(Record):
-    """The card of a saved model; the files lie beside it."""
+    """The card of a saved model; the files lie beside it.
+
+    Attributes:
+        completion_tokens: Mean length of the demonstrations that it learnt from, ends counted.
+    """
 
     schema_version: Literal[1] = 1
     id: str
@@ -269,6 +273,7 @@ class Checkpoint(Record):
     tokenizer_hash: str
     format_version: str
     made_by: tuple[MadeBy, ...] = ()
+    completion_tokens: float | None = None
     files: dict[str, str] = Field(default_factory=dict, description="file name -> sha256")
 
 

@@ -35,6 +35,9 @@ def memory_parts(case: Case, costs: Bytes) -> dict[str, Parts]:
     }
     if case.stage == "ppo":
         moments["drawing"] = steady | _drawing(case)
+    if case.keeps_graph:
+        both = case.step_tokens * (2 * costs.train + costs.train_pass)
+        moments["value update"] = steady | gradients | {"activations": both}
     for parts in moments.values() if not case.on_gpu else ():
         parts["freed memory that is kept"] = RETAINED * (sum(parts.values()) - LIBRARIES)
     return {moment: {k: v for k, v in p.items() if v} for moment, p in moments.items()}
@@ -58,7 +61,7 @@ def _pass(case: Case, costs: Bytes) -> Parts:
     """The largest microbatch, from its forward to its backward pass."""
     positions = case.microbatch * _predicted(case)
     head = min(positions * costs.head, costs.head_most) + costs.head_pass * (positions > 0)
-    activations = case.microbatch * (costs.train * (1 + case.keeps_graph) + costs.train_pass)
+    activations = case.microbatch * (costs.train + costs.train_pass)
     return {"activations": activations, "vocabulary head": head}
 
 

@@ -1,12 +1,13 @@
 """How long a stage takes, phase by phase, at the pace that this machine was measured at.
 
 Without a measured pace, tokens and FLOPs alone: 2 N a token forward, 6 N forward and backward,
-N the parameters in matrix products. Completions are assumed to be as long as they may be.
+N the parameters in matrix products. Completions that are yet to be drawn are assumed to be as long
+as the demonstrations that the model learnt from, where that is known, else as long as they may be.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from heedful.models.shape import ModelShape
 from heedful.training.plan_case import Case, Parts
@@ -38,8 +39,10 @@ class _Work:
     """One method a stage, in the order of its phases."""
 
     def __init__(self, case: Case, pace: Seconds | None) -> None:
-        self.case, self.config, self.work, self.pace = case, case.config, case.work, pace
-        self.shape = case.shape
+        self.config, self.shape, self.pace = case.config, case.shape, pace
+        self.most_drawn = case.work.completion_tokens  # in a completion
+        self.work = case.work.expected
+        self.case = replace(case, work=self.work)
         self.done = Effort()
 
     def _add(self, phase: str, seconds: float, tokens: float = 0.0, flops: float = 0.0) -> None:
@@ -129,8 +132,9 @@ class _Work:
         if pace is not None:
             batches = episodes / together * math.ceil(together / rehearsed)
             rows = episodes / batches / rehearsed
-            # Half of a step is reading weights, which fewer rows do not make less.
-            seconds = batches * work.completion_tokens * pace.step * (0.5 + 0.5 * rows)
+            # Half of a step is reading weights, as often as the longest completion asks for.
+            steps = 0.5 * self.most_drawn + 0.5 * rows * work.completion_tokens
+            seconds = batches * steps * pace.step
             seconds += episodes * work.prompt_tokens * pace.prefill
         self._add(f"{prefix}drawing", seconds, drawn, 2.0 * self.shape.matrix_parameters * drawn)
         tokens = episodes * work.pair_tokens

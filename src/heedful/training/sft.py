@@ -251,6 +251,8 @@ class _SFT:
             parents=self.directory.card.parents,
             made_by=self.made_by,
         )
+        lengths = [len(pair.completion_ids) for pair in self.data.train]
+        card = card.model_copy(update={"completion_tokens": sum(lengths) / len(lengths)})
         return save_policy(
             self.directory.path / "checkpoint",
             self.policy.module,

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heedful.core.records import Prompt
+from pydantic import ValidationError
+
+from heedful.core.errors import CheckpointError
+from heedful.core.records import Checkpoint, Prompt
 from heedful.core.settings import FormatSettings, Project
 from heedful.data.formatting import PromptFormatter
 from heedful.data.sources import (
@@ -40,6 +43,8 @@ class Workload:
         kept: Share that the token budgets leave in.
         longest: Tokens of the longest pair.
         completions: Of a prompt, on average.
+        drawn_tokens: Of a completion that is yet to be drawn, if it becomes as long as the
+            demonstrations that the model learnt from; `completion_tokens` is then the limit.
         strict_pairs: In all rankings.
         sizes: Fewest and most completions of a ranking.
     """
@@ -53,8 +58,16 @@ class Workload:
     validation: int = 0
     kept: float = 1.0
     completions: float = 1.0
+    drawn_tokens: float | None = None
     strict_pairs: int = 0
     sizes: tuple[int, int] = (1, 1)
+
+    @property
+    def expected(self) -> "Workload":
+        """The same with completions as long as they are expected to become."""
+        if self.drawn_tokens is None:
+            return self
+        return replace(self, completion_tokens=self.drawn_tokens)
 
     @property
     def pair_tokens(self) -> float:
@@ -198,11 +211,31 @@ def _lengths(
         pairs = [(settings.max_prompt_tokens, settings.max_completion_tokens)]
     counted = "all" if len(drawn) == whole else f"{len(drawn):,} of {whole:,}"
     drawn_later = not any(texts for _, texts in drawn)
-    told = f"prompts counted in {counted} examples, completions {_ASSUMED}"
+    told, expected = f"counted in {counted} examples", None
+    if drawn_later:
+        told = f"prompts {told}, completions {_ASSUMED}"
+        expected = _learnt_length(model, settings)
+    if expected is not None:
+        told += f", and for time as long as the model learnt to write, {expected:.0f} tokens"
     return Workload(
-        source=told if drawn_later else f"counted in {counted} examples",
+        source=told,
         prompt_tokens=sum(size for size, _ in pairs) / len(pairs),
         completion_tokens=sum(size for _, size in pairs) / len(pairs),
         longest=max(map(sum, pairs)),
         kept=num_examples / len(drawn),
+        drawn_tokens=expected,
     )
+
+
+def _learnt_length(model: Path, settings: FormatSettings) -> float | None:
+    """Tokens of the demonstrations behind a checkpoint; None where it does not say."""
+    file = model / "checkpoint.json"
+    if not file.is_file():
+        return None
+    try:
+        card = Checkpoint.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise CheckpointError(f"{file}: not a checkpoint card: {error}") from None
+    if card.completion_tokens is None:
+        return None
+    return min(card.completion_tokens, float(settings.max_completion_tokens))

@@ -109,6 +109,16 @@ def test_a_gpus_memory_holds_no_interpreter(model: Path) -> None:
         assert not {"interpreter and libraries", "examples", "freed memory that is kept"} & {*parts}
 
 
+def test_a_kept_pass_lies_beside_the_value_models(model: Path) -> None:
+    kept = parts_of("ppo", model, budget=240, ppo={"minibatch_size": 8})["value update"]
+    assert kept["activations"] == 240 * 2050
+    assert "vocabulary head" not in kept
+    apart = parts_of("ppo", model, budget=239, ppo={"minibatch_size": 8})
+    assert "value update" not in apart
+    assert apart["training"]["activations"] == 239 * 1050
+    assert "value update" not in parts_of("sft", model)
+
+
 def test_drawing_holds_keys_and_values_of_all_rows(model: Path) -> None:
     drawing = parts_of("ppo", model, ppo={"rollout_batch_size": 8})["drawing"]
     layers, width, bytes_each = 2, 2 * 2 * 8, 2

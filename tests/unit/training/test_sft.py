@@ -51,6 +51,9 @@ def test_it_learns_and_says_what_it_did(project, display: Display, base: Path):
     assert run.inputs["demonstrations/demonstrations.jsonl"].sha256 == sha256_file(file)
     assert run.cost.trained_tokens > 0
     model = LanguageModel.open(str(path))
+    learnt = read_demonstrations(config.data, model.formatter, 0, display.say).train
+    lengths = [len(pair.completion_ids) for pair in learnt]
+    assert card.completion_tokens == sum(lengths) / len(lengths)
     known = read_records(base / "demonstrations" / "prompts.jsonl", Prompt)
     prompts = [prompt for prompt in known if prompt.split == "train"][:4]
     greedy = model.complete(prompts, SamplingParameters(max_tokens=12, temperature=0))

@@ -1,17 +1,19 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.training_data import make_project
-from heedful.core.errors import DataError
+from heedful.core.errors import CheckpointError, DataError
+from heedful.core.records import Checkpoint
 from heedful.core.settings import Project
 from heedful.data.formatting import PromptFormatter
 from heedful.data.tokenizer import TextTokenizer
 from heedful.training.display import Display
 from heedful.training.examples import read_demonstrations, read_rankings
-from heedful.training.workload import read_workload
+from heedful.training.workload import Workload, read_workload
 
 
 def quiet(config: Project, base: Path) -> tuple[Project, PromptFormatter]:
@@ -53,6 +55,37 @@ def test_completions_that_are_yet_to_be_drawn_are_long(project: Any, base: Path)
     assert work.completion_tokens == 12
     assert 0 < work.prompt_tokens < 64
     assert "completions assumed" in work.source
+
+
+def test_for_time_they_are_as_long_as_the_demonstrations_behind_the_checkpoint(
+    project: Any, base: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(base / "model", tmp_path / "model")
+    card = Checkpoint(
+        id="sft-1",
+        kind="sft",
+        step=1,
+        base_model="m",
+        config_hash="c",
+        tokenizer_hash="t",
+        format_version="f",
+    )
+
+    def work(completion_tokens: float | None) -> Workload:
+        known = card.model_copy(update={"completion_tokens": completion_tokens})
+        (tmp_path / "model" / "checkpoint.json").write_text(known.model_dump_json())
+        return read_workload("ppo", project(), tmp_path / "model")
+
+    short = work(5.0)
+    assert (short.completion_tokens, short.expected.completion_tokens) == (12, 5.0)
+    assert short.source.endswith("and for time as long as the model learnt to write, 5 tokens")
+    assert short.expected.prompt_tokens == short.prompt_tokens
+    assert work(99.0).expected.completion_tokens == 12
+    unknown = work(None)
+    assert unknown.expected == unknown
+    (tmp_path / "model" / "checkpoint.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="not a checkpoint card"):
+        read_workload("ppo", project(), tmp_path / "model")
 
 
 def test_what_the_budgets_leave_out_is_left_out(project: Any, base: Path) -> None:
