@@ -159,7 +159,7 @@ class Case:
     @property
     def keeps_graph(self) -> bool:
         """Whether the policy's activations of a first minibatch wait for the value model's step."""
-        return self.stage == "ppo" and self.step_tokens <= self.budget
+        return self.stage == "ppo" and 2 * self.step_tokens <= self.budget
 
     @property
     def decode_rows(self) -> int:

@@ -2,9 +2,9 @@
 
 The old log-probabilities and values of the first minibatch are by definition those of its own
 step's passes, so only the other minibatches are read beforehand: the value model reads the first
-once, and so does the policy if it fits into one microbatch, its graph kept until the advantages
-are known. Policy and value follow one another, so that the gradients of one are gone when the
-other's are made.
+once, and so does the policy if it fits into half a microbatch, its graph kept until the advantages
+are known: the value model's beside it makes one at the most. Policy and value follow one another,
+so that the gradients of one are gone when the other's are made.
 """
 
 import time
@@ -128,10 +128,11 @@ class Updates:
         return read
 
     def _read_first(self, rollout: Rollout, rows: Sequence[int], read: _Read) -> None:
-        """What the policy says of `rows`; its graph is kept if they make one microbatch."""
+        """What the policy says of `rows`; its graph is kept if they make half a microbatch."""
         batches = list(self._batches(rollout, rows))
+        keeps = 2 * sum(batch.input_ids.numel() for _, batch in batches) <= self.batcher.max_tokens
         for group, batch in batches:
-            with torch.set_grad_enabled(len(batches) == 1):
+            with torch.set_grad_enabled(keeps):
                 logprobs = self._read_policy(group, batch, read)
             if logprobs.requires_grad:
                 read.graph = (group, logprobs)

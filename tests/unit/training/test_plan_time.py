@@ -61,22 +61,22 @@ def test_ppo_draws_scores_and_updates(model: Path) -> None:
 
 def test_the_first_minibatch_reads_the_value_model_and_perhaps_the_policy_once(model: Path) -> None:
     sizes = {"episodes": 32, "rollout_batch_size": 8, "minibatch_size": 8}
-    whole = effort(case("ppo", model, ppo=sizes, budget=240), None)
+    whole = effort(case("ppo", model, ppo=sizes, budget=480), None)
     assert whole.tokens["scoring"] == 2 * 32 * 30  # reference and reward model
-    parts = effort(case("ppo", model, ppo=sizes, budget=239), None)
+    parts = effort(case("ppo", model, ppo=sizes, budget=479), None)
     assert parts.tokens["scoring"] == 3 * 32 * 30
     assert whole.tokens["updating"] == parts.tokens["updating"] == 2 * 32 * 30
 
 
 def test_drawn_completions_take_the_time_of_their_expected_length(model: Path) -> None:
     sizes = {"episodes": 32, "rollout_batch_size": 8, "minibatch_size": 8}
-    ppo = case("ppo", model, ppo=sizes, budget=192, workload=work(drawn_tokens=4.0))
+    ppo = case("ppo", model, ppo=sizes, budget=384, workload=work(drawn_tokens=4.0))
     done = effort(ppo, PACE)
     assert done.tokens["drawing"] == 32 * 4
     # Steps until the longest has ended, with fewer and fewer rows.
     assert done.seconds["drawing"] == pytest.approx(4 * (5 + 2) * 0.01 + 32 * 20 * 2e-4)
     assert done.tokens["updating"] == 2 * 32 * 24
-    # Eight pairs of 24 tokens fit into one microbatch, where those of 30 do not.
+    # Eight pairs of 24 tokens fit into half a microbatch, where those of 30 do not.
     assert not ppo.keeps_graph
     assert done.tokens["scoring"] == 2 * 32 * 24
 

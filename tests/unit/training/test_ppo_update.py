@@ -177,6 +177,14 @@ def test_a_rollout_in_one_batch_is_read_once(updates: Updates, rollout: Rollout)
     assert scored == 2 * sum(map(len, rollout.pairs))  # reference and reward model
 
 
+def test_a_graph_is_kept_if_both_passes_are_no_more_than_a_microbatch(
+    updates: Updates, rollout: Rollout
+) -> None:
+    tokens = sum(batch.input_ids.numel() for _, batch in updates.batcher.batches(rollout.pairs))
+    number, _ = learn_in_minibatches(updates, rollout, max_tokens=2 * tokens - 1, minibatch=6)
+    assert number == {"policy": 2, "value": 1}
+
+
 def test_in_several_batches_the_value_model_still_reads_once(
     updates: Updates, rollout: Rollout
 ) -> None:
