@@ -133,13 +133,11 @@ class Run:
         """Every row that is asked for, each written when it is done."""
         chosen = self.arguments.rows
         makers = {**self.rows.table(), **self.rows.sweeps()}
-        if chosen is None:
-            names = [*self.rows.table(), STEP]
-            names += self.rows.sweeps() if self.arguments.sweeps else []
-        else:
-            names = chosen
-            if unknown := [name for name in names if name not in self.available()]:
-                raise SystemExit(f"no row {unknown[0]}; there are: {', '.join(self.available())}")
+        names = [*self.rows.table(), STEP] if chosen is None else list(chosen)
+        if unknown := [name for name in names if name not in self.available()]:
+            raise SystemExit(f"no row {unknown[0]}; there are: {', '.join(self.available())}")
+        if self.arguments.sweeps:
+            names += [name for name in self.rows.sweeps() if name not in names]
         peak = self._peak()
         for name in names:
             if name == STEP:
