@@ -11,7 +11,7 @@ import pytest
 from fakes.label_shell import LabelShell
 from fakes.labelled_project import labelled_project
 from fakes.tiny_models import build_model_dir
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.core.run import read_card
 
 HEEDFUL = f"{sys.executable} -m heedful"

@@ -10,7 +10,7 @@ from fakes.interrupting_display import InterruptingDisplay
 from fakes.tiny_models import build_model_dir
 from fakes.training_data import make_project, write_demonstrations, write_rankings, write_texts
 from heedful.core.errors import CheckpointError, Interrupted
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.core.metrics import read_metrics
 from heedful.core.run import read_card, read_jsonl
 from heedful.core.settings import Project

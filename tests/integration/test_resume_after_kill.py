@@ -10,7 +10,7 @@ import pytest
 
 from fakes.tiny_models import build_model_dir
 from fakes.training_data import make_project, write_demonstrations, write_rankings
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.core.metrics import read_metrics
 from heedful.core.run import read_card
 from heedful.core.settings import Project

@@ -7,7 +7,6 @@ Appending metrics line by line is the metric logger's; this module only writes w
 
 import csv
 import gzip
-import hashlib
 import io
 import json
 import os
@@ -134,12 +133,6 @@ def write_text_atomic(path: Path, text: str) -> None:
 def write_json_atomic(path: Path, value: object) -> None:
     """Replace `path` by `value` as indented JSON."""
     write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_rows(path: Path, *, on_bad_row: OnBadRow = refuse) -> Iterator[tuple[int, Row]]:

@@ -30,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from heedful.core.config import config_hash
 from heedful.core.errors import CheckpointError, ConfigError
-from heedful.core.jsonl import RowError, read_rows, sha256_file, write_json_atomic
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import RowError, read_rows, write_json_atomic
 from heedful.core.machine import peak_memory_bytes, reset_peak_memory
 
 Status = Literal["running", "interrupted", "finished"]

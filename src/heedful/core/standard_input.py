@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from heedful.core.errors import CheckpointError, ConfigError
-from heedful.core.jsonl import open_atomic, sha256_file
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import open_atomic
 from heedful.core.run import STANDARD_INPUT, claim, read_card
 from heedful.core.settings import Project
 

@@ -14,7 +14,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import sha256_file, write_json_atomic, write_records
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import write_json_atomic, write_records
 from heedful.core.records import Record
 
 MANIFEST = "manifest.json"

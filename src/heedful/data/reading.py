@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from heedful.core.errors import DataError, nearest
-from heedful.core.jsonl import RowError, read_rows, sha256_file, write_records
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import RowError, read_rows, write_records
 from heedful.core.records import Record, derived_id
 from heedful.data import entry, instruction_formats, oasst, own_records, preference_formats
 from heedful.data.hub import HUB_PREFIX, read_hub_rows

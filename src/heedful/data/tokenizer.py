@@ -14,8 +14,9 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -78,14 +79,14 @@ class TextTokenizer:
         self._set_ids(spec)
         self._prefix_space = self._anchored_ids("a") != self.encode("a")
 
-    @classmethod
-    def from_dir(cls, path: Path) -> Self:
-        """Read a model's folder.
+    @staticmethod
+    def from_dir(path: Path) -> "TextTokenizer":
+        """Read a model's folder; folders whose files say the same share one tokenizer.
 
         Raises:
             DataError: No tokenizer in the folder, or it names no end token.
         """
-        return cls(read_tokenizer_files(path))
+        return _made_of(read_tokenizer_files(path))
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Ids of plain `text`; `add_special_tokens` adds what the tokenizer itself adds."""
@@ -204,6 +205,11 @@ class TextTokenizer:
             return []
         why = "has no pad token" if declared is None else "pads with an end token"
         return [f"the tokenizer {why}; {name!r} ({self.pad_id}) is the filler instead"]
+
+
+@lru_cache(maxsize=4)  # a model's own and those of its checkpoints are the same
+def _made_of(files: TokenizerFiles) -> TextTokenizer:
+    return TextTokenizer(files)
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

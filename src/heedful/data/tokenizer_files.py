@@ -7,7 +7,7 @@ SentencePiece `.model` files are not read.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,11 @@ class TokenizerFiles:
     chat_template: str | None
     eos_ids: tuple[int, ...]
     bos_id: int | None
-    origin: str
+    origin: str = field(compare=False)
     notes: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(self.spec_bytes)
 
     def token_name(self, role: str) -> str | None:
         """The name of the token with `role`, such as `eos_token`, or None."""

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import open_atomic, sha256_file, write_json_atomic, write_records
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import open_atomic, write_json_atomic, write_records
 from heedful.core.records import derived_id
 from heedful.data.data_card import FACTS, ReleaseFacts, recount, render_card
 from heedful.data.pseudonyms import NO_KEY, Key, fingerprint, keyed_id

@@ -323,17 +323,15 @@ def _agree(decoder: Decoder, model: Any) -> bool:
     for step in range(_PROBE_STEPS):
         following = [text[n + step] for text, n in zip(texts, lengths, strict=True)]
         ours.append(decoder.step(torch.tensor(following, device=decoder.device), cache))
+    # Rows padded on the right, where causal attention does not look.
+    padded = [text + [0] * (max(lengths) - n) for text, n in zip(texts, lengths, strict=True)]
     with inference(model):
-        theirs = torch.stack(
-            [
-                model(input_ids=torch.tensor([text], device=decoder.device), use_cache=False)
-                .logits[0, -_PROBE_STEPS - 1 :]
-                .float()
-                .log_softmax(-1)
-                for text in texts
-            ],
-            dim=1,
-        )
+        ids = torch.tensor(padded, device=decoder.device)
+        logits = model(input_ids=ids, use_cache=False).logits
+    places = torch.tensor(lengths, device=decoder.device) - 1
+    theirs = torch.stack(
+        [logits[rows, places + step].float().log_softmax(-1) for step in range(_PROBE_STEPS + 1)]
+    )
     gap = (torch.stack(ours).float().log_softmax(-1) - theirs).square().mean().sqrt()
     # Not numbers (a model that diverged) agree with nothing.
     return bool(gap <= _TOLERANCE.get(decoder.dtype, 0.0) * theirs.std() + 1e-6)

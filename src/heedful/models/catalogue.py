@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heedful.core.errors import ModelError
-from heedful.core.jsonl import sha256_file, write_json_atomic
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import write_json_atomic
 from heedful.models.folders import cache_dir
 
 

@@ -23,7 +23,8 @@ from torch import Tensor
 from transformers import AutoModel
 
 from heedful.core.errors import CheckpointError
-from heedful.core.jsonl import sha256_file, write_json_atomic
+from heedful.core.file_hashes import known_sha256, sha256_file
+from heedful.core.jsonl import write_json_atomic
 from heedful.core.records import Checkpoint, CheckpointKind
 from heedful.core.settings import FormatSettings
 from heedful.models.adapters import Adapter
@@ -145,7 +146,7 @@ def _save(
     write(unfinished)
     save_tokenizer(unfinished)
     write_json_atomic(unfinished / "format.json", format_settings.model_dump(mode="json"))
-    hashes = {file.name: sha256_file(file) for file in sorted(unfinished.iterdir())}
+    hashes = {file.name: known_sha256(file) for file in sorted(unfinished.iterdir())}
     card = card.model_copy(update={"files": hashes})
     write_json_atomic(unfinished / "checkpoint.json", card.model_dump(mode="json"))
     _replace_folder(unfinished, path)
@@ -184,7 +185,7 @@ def read_checkpoint(folder: Path, *, verify: bool = True) -> Checkpoint | None:
     for name, digest in card.files.items() if verify else ():
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: the checkpoint is incomplete: {name} is missing")
-        if sha256_file(folder / name) != digest:
+        if known_sha256(folder / name) != digest:
             raise CheckpointError(
                 f"{folder / name} is damaged: its SHA-256 is not the one it was saved with",
                 "Restore the folder from a copy, or train it again.",

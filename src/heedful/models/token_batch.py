@@ -212,11 +212,7 @@ def takes_side_by_side(trunk: Any) -> bool:
         found = token_states(trunk, together)[together.before].float()
     except (ModelError, TypeError, ValueError, RuntimeError):
         return False
-    alone = torch.cat(
-        [
-            token_states(trunk, one)[one.before].float()
-            for one in (padded_rows([probe], 0, device) for probe in probes)
-        ]
-    )
+    rows = padded_rows(probes, 0, device)
+    alone = token_states(trunk, rows)[rows.before].float()
     # A stranger seen moves a state by its own size; rounding in bfloat16 by a hundredth or two.
     return bool((found - alone).norm() <= 0.1 * alone.norm())

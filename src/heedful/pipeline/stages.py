@@ -12,14 +12,14 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from heedful.core.errors import ConfigError, DataError, Interrupted
-from heedful.core.jsonl import sha256_file, write_json_atomic
+from heedful.core.file_hashes import known_sha256
+from heedful.core.jsonl import write_json_atomic
 from heedful.training.display import Display, duration
 
 RESUME_FOLDER = "state"
@@ -128,19 +128,11 @@ def _key(stage: Stage) -> str:
     settings = stage.settings
     plain = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else dict(settings)
     parts = [stage.name, json.dumps(plain, sort_keys=True), *stage.outputs]
-    for path in stage.inputs:
-        stat = path.stat()
-        parts.append(_digest(path, stat.st_size, stat.st_mtime_ns))
+    parts += [known_sha256(path) for path in stage.inputs]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-
-@cache
-def _digest(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - both are the key
-    """The hash of an input that several stages read, computed once while it stays as it is."""
-    return sha256_file(path)
 
 
 def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str | None]:
     return {
-        name: sha256_file(folder / name) if (folder / name).is_file() else None for name in names
+        name: known_sha256(folder / name) if (folder / name).is_file() else None for name in names
     }

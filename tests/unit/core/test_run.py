@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from heedful.core import run as run_module
 from heedful.core.errors import CheckpointError, ConfigError
-from heedful.core.jsonl import RowError, sha256_file
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import RowError
 from heedful.core.run import (
     Cost,
     RunDirectory,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from heedful.core.errors import DataError
-from heedful.core.jsonl import sha256_file, write_records
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import write_records
 from heedful.core.records import Prompt, text_hash
 from heedful.data.lineage import Counts, Dropped, read_manifests, why, write_stage
 

@@ -164,6 +164,18 @@ def test_named_templates(make_tokenizer_dir: Callable[..., Path], tmp_path: Path
         TextTokenizer.from_dir(make_tokenizer_dir(tmp_path / "b", chat_template=named[:1]))
 
 
+def test_folders_that_say_the_same_share_a_tokenizer(
+    make_tokenizer_dir: Callable[..., Path], tmp_path: Path
+) -> None:
+    first, again, other = (
+        TextTokenizer.from_dir(make_tokenizer_dir(tmp_path / name, chat_template=template))
+        for name, template in (("a", "A"), ("b", "A"), ("c", "C"))
+    )
+    assert first is again
+    assert first.chat_template == "A"
+    assert other.chat_template == "C"
+
+
 def test_save_and_hash(
     tokenizer: TextTokenizer, tmp_path: Path, make_tokenizer_dir: Callable[..., Path]
 ) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fakes.data_tree import write_run
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.data.trained_on import TrainedOn, trained_on
 
 

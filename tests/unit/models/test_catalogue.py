@@ -9,7 +9,7 @@ import torch
 
 from fakes.gguf_wheel import LICENCE_MEMBER, MEMBER, write_gguf, write_wheel
 from heedful.core.errors import ModelError
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.data.tokenizer import TextTokenizer
 from heedful.models import catalogue
 from heedful.models.catalogue import CATALOGUE, PackagedModel, get_model

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from fakes.interrupting_display import InterruptingDisplay
 from fakes.planned_stage import COSTS, PACE, case
 from heedful.core.errors import Interrupted, ModelError
-from heedful.core.jsonl import sha256_file, write_json_atomic
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import write_json_atomic
 from heedful.core.machine import Room
 from heedful.core.run import Prediction, RunDirectory, read_card
 from heedful.core.settings import Project

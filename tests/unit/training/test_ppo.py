@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from heedful.core.errors import ConfigError
-from heedful.core.jsonl import sha256_file
+from heedful.core.file_hashes import sha256_file
 from heedful.core.metrics import METRICS, read_metrics
 from heedful.core.run import read_card, read_jsonl
 from heedful.losses.ppo import adapt_kl_coef

@@ -7,7 +7,8 @@ from safetensors.torch import load_file
 
 from fakes.training_data import WORDS, make_prompt, write_rankings
 from heedful.core.errors import ConfigError
-from heedful.core.jsonl import read_records, sha256_file
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import read_records
 from heedful.core.metrics import METRICS, read_metrics
 from heedful.core.records import EvalResult
 from heedful.core.run import RunDirectory, read_card

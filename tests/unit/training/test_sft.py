@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from fakes.tiny_models import build_model_dir
 from fakes.training_data import write_demonstrations
 from heedful.core.errors import ConfigError, DataError, ModelError
-from heedful.core.jsonl import read_records, sha256_file
+from heedful.core.file_hashes import sha256_file
+from heedful.core.jsonl import read_records
 from heedful.core.metrics import METRICS, read_metrics
 from heedful.core.records import Prompt, SamplingParameters
 from heedful.core.run import read_card
