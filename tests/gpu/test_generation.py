@@ -51,11 +51,15 @@ def test_captured_steps_are_the_eager_ones(architecture: str) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
-def test_tokens_are_the_cpus(architecture: str, temperature: float) -> None:
+@pytest.mark.parametrize("shared", [0, 30])
+def test_tokens_are_the_cpus(architecture: str, temperature: float, shared: int) -> None:
+    """Also where all prompts have a beginning that is read once."""
     generator = torch.Generator().manual_seed(0)
+    beginning = list(range(2, 2 + shared))
     asked = [
         GenerationRequest(
-            prompt_ids=torch.randint(2, 200, (4 + 3 * number,), generator=generator).tolist(),
+            prompt_ids=beginning
+            + torch.randint(2, 200, (4 + 3 * number,), generator=generator).tolist(),
             sampling=SamplingParameters(max_tokens=20 + number, temperature=temperature),
             num_completions=1 + number % 3,
             seed=number,

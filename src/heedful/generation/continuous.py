@@ -1,7 +1,8 @@
 """A batch whose finished rows are taken over by requests that wait.
 
 Each row of the cache holds one completion at its own position. A prompt is read once; its
-other completions copy what the row of the first holds. When nothing waits any more, finished
+other completions copy what the row of the first holds. So is the beginning that all prompts have,
+such as a system message or examples. When nothing waits any more, finished
 rows are dropped. Rows are drawn each with its own noise, so that none of this changes a token.
 
 It decides which row computes what, and knows neither a model (`decoder` does) nor how a
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from heedful.core.protocols import Generated, GenerationRequest
 from heedful.generation.decoder import Decoder
-from heedful.generation.requests import Decode, Slot, Transcripts
+from heedful.generation.requests import Decode, Slot, Transcripts, common_prefix
 from heedful.generation.sampling import RowSampling, to_host, uniforms_of
 from heedful.generation.steps import Steps
 
@@ -25,6 +26,9 @@ from heedful.generation.steps import Steps
 # rows is free. Dropping rows copies the cache: wait until a quarter of them is.
 _REFILL_AT = 1 / 8
 _COMPACT_AT = 1 / 4
+# A beginning that all prompts have is read by itself where that leaves out so many tokens: the
+# reading takes about as long as one step.
+_SHARED_TOKENS = 256
 
 
 class ContinuousBatch:
@@ -58,6 +62,10 @@ class ContinuousBatch:
         self._longest = max(requests[number].sampling.max_tokens for number in numbers)
         self._transcripts = Transcripts(rows, self._longest, eos_ids, decode)
         self._on_progress = on_progress
+        prompts = {tuple(requests[number].prompt_ids) for number in numbers}
+        shared = common_prefix(prompts)
+        worth = len(shared) * (len(prompts) - 1) >= _SHARED_TOKENS
+        self._prefix = decoder.read_prefix(shared) if worth else None
         self._cache = decoder.new_cache()
         self._cache.reserve(rows, max(len(requests[number].prompt_ids) for number in numbers))
         self._steps = Steps(decoder, self._cache, self._longest)
@@ -119,8 +127,10 @@ class ContinuousBatch:
         logits = dict(self._begun)
         if new:
             into = torch.tensor([places[number] for number in new], device=self._decoder.device)
-            prompts = [self._requests[number].prompt_ids for number in new]
-            logits |= zip(new, self._decoder.prefill(prompts, self._cache, into), strict=True)
+            before = 0 if self._prefix is None else self._prefix.width
+            prompts = [self._requests[number].prompt_ids[before:] for number in new]
+            after = self._decoder.prefill(prompts, self._cache, into, self._prefix)
+            logits |= zip(new, after, strict=True)
         self._copy([(places[n], row) for row, n in zip(rows, numbers, strict=True)])
         for row, number in zip(rows, numbers, strict=True):
             self._prompts[row] = number

@@ -146,29 +146,44 @@ class Decoder:
         self._head.matrix.release()
 
     @torch.no_grad()
-    def prefill(self, prompts: Sequence[Sequence[int]], cache: StaticCache, rows: Tensor) -> Tensor:
+    def prefill(
+        self,
+        prompts: Sequence[Sequence[int]],
+        cache: StaticCache,
+        rows: Tensor,
+        prefix: StaticCache | None = None,
+    ) -> Tensor:
         """Read prompts into rows of the cache, whatever those held.
 
         Args:
             prompts: Token ids, at least one each.
             cache: Grows to the longest prompt where it must.
             rows: `[n]`, one row for each prompt, all different.
+            prefix: See `read_prefix`; the prompts come after it, and the rows get it too.
 
         Returns:
             Logits `[n, V]` of the token after each prompt.
         """
+        before = 0 if prefix is None else prefix.width
         lengths = [len(prompt) for prompt in prompts]
-        cache.reserve(cache.rows, max(lengths))
+        cache.reserve(cache.rows, before + max(lengths))
         self._rotary.reserve(cache.capacity, self._embedded)
         order = sorted(range(len(prompts)), key=lambda number: -lengths[number])
         states = torch.cat(
             [
-                self._read([prompts[number] for number in part], cache, rows[part])
+                self._read([prompts[number] for number in part], cache, rows[part], prefix)
                 for part in _parts(order, lengths)
             ]
         )
-        cache.end_prompts(rows, torch.tensor(lengths, device=self.device))
+        cache.end_prompts(rows, torch.tensor(lengths, device=self.device) + before)
         return self._logits(states[torch.tensor(order, device=self.device).argsort()])
+
+    def read_prefix(self, ids: Sequence[int]) -> StaticCache:
+        """The beginning that all prompts of a batch have, read once: a cache with one row."""
+        prefix = self.new_cache()
+        prefix.reserve(1, len(ids))
+        self.prefill([ids], prefix, torch.zeros(1, dtype=torch.long, device=self.device))
+        return prefix
 
     @torch.no_grad()
     def step(self, ids: Tensor, cache: StaticCache) -> Tensor:
@@ -214,19 +229,28 @@ class Decoder:
             hidden[window] = of_heads.reshape(-1, shared, cache.capacity)
         return hidden
 
-    def _read(self, prompts: Sequence[Sequence[int]], cache: StaticCache, rows: Tensor) -> Tensor:
+    def _read(
+        self,
+        prompts: Sequence[Sequence[int]],
+        cache: StaticCache,
+        rows: Tensor,
+        prefix: StaticCache | None,
+    ) -> Tensor:
         """Hidden states `[n, H]` at the last tokens of prompts that come longest first."""
+        before = 0 if prefix is None else prefix.width
         lengths = [len(prompt) for prompt in prompts]
         ids = torch.tensor([token for prompt in prompts for token in prompt], device=self.device)
         each = torch.tensor(lengths, device=self.device)
         starts = each.cumsum(0) - each
         positions = torch.arange(len(ids), device=self.device) - starts.repeat_interleave(each)
-        groups = group_prompts(lengths, self._layout.heads, self.device)
+        groups = group_prompts(lengths, self._layout.heads, self.device, before=before)
 
         def attend(number: int, block: Block, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             mixed = []
             for group in groups:
                 keys, values = group.rows_of(key), group.rows_of(value)
+                if prefix is not None:
+                    keys, values = prefix.continued(number, keys, values)
                 cache.write_prompts(number, rows[group.members], keys, values)
                 mixed.append(
                     attend_prompts(
@@ -241,7 +265,7 @@ class Decoder:
                 )
             return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
-        return self._run(ids, positions, attend)[starts + each - 1]
+        return self._run(ids, before + positions, attend)[starts + each - 1]
 
     def _run(self, ids: Tensor, positions: Tensor, attend: _Attend) -> Tensor:
         """Hidden states `[N, H]` of tokens `[N]` that stand at `positions` `[N]`."""

@@ -90,12 +90,16 @@ def attend_one(
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    """Prompts of similar lengths, side by side in a run of tokens."""
+    """Prompts of similar lengths, side by side in a run of tokens.
+
+    Each comes after the same `before` tokens, which are not in the run.
+    """
 
     start: int  # of the group in the run
     stop: int
     members: slice  # of the prompts
     length: int  # of the longest
+    before: int
     places: Tensor | None  # [n, length] into the run's part; None where all are as long
     real: Tensor | None  # where in the rows, laid end to end, the tokens are
     _hidden: dict[tuple[int | None, int, int], Tensor] = field(default_factory=dict)
@@ -123,39 +127,56 @@ class Group:
         return flat if self.real is None else flat[self.real]
 
     def hidden(self, like: Tensor, window: int | None, first: int, last: int) -> Tensor:
-        """What queries `first` to `last` must not see of the keys before `last`."""
+        """What queries `first` to `last` must not see of what is before them and of `last` keys."""
         name = (window, first, last)
         if name not in self._hidden:
-            positions = torch.arange(first, last, device=like.device)
-            self._hidden[name] = hidden_columns(positions, last, window, like.dtype)
+            positions = torch.arange(first, last, device=like.device) + self.before
+            self._hidden[name] = hidden_columns(positions, self.before + last, window, like.dtype)
         return self._hidden[name]
 
 
-def group_prompts(lengths: Sequence[int], heads: int, device: torch.device) -> list[Group]:
-    """Groups of prompts that come longest first; few padded, none too large to attend in."""
+def group_prompts(
+    lengths: Sequence[int], heads: int, device: torch.device, *, before: int = 0
+) -> list[Group]:
+    """Groups of prompts that come longest first; few padded, none too large to attend in.
+
+    Args:
+        lengths: Tokens of each in the run.
+        heads: Of the queries.
+        device: Where the run is.
+        before: Tokens that all of them come after.
+    """
     groups = []
     start = 0
-    for members, length in _spans(lengths, heads):
+    for members, length in _spans(lengths, heads, before):
         of_group = torch.tensor(lengths[members], device=device)
         stop = start + int(sum(lengths[members]))
         places = real = None
         if lengths[members.stop - 1] < length:
             columns = torch.arange(length, device=device)
-            before = of_group.cumsum(0) - of_group
-            places = before[:, None] + torch.minimum(columns, of_group[:, None] - 1)
+            starts = of_group.cumsum(0) - of_group
+            places = starts[:, None] + torch.minimum(columns, of_group[:, None] - 1)
             real = (columns < of_group[:, None]).flatten().nonzero().squeeze(1)
         groups.append(
-            Group(start=start, stop=stop, members=members, length=length, places=places, real=real)
+            Group(
+                start=start,
+                stop=stop,
+                members=members,
+                length=length,
+                before=before,
+                places=places,
+                real=real,
+            )
         )
         start = stop
     return groups
 
 
-def _spans(lengths: Sequence[int], heads: int) -> Iterator[tuple[slice, int]]:
+def _spans(lengths: Sequence[int], heads: int, before: int) -> Iterator[tuple[slice, int]]:
     first = 0
     while first < len(lengths):
         length = lengths[first]
-        most = max(1, _SCORES // (heads * min(length, _QUERIES) * length))
+        most = max(1, _SCORES // (heads * min(length, _QUERIES) * (before + length)))
         last = first + 1
         while last < len(lengths) and last - first < most and lengths[last] >= _FILLED * length:
             last += 1
@@ -173,12 +194,12 @@ def attend_prompts(
     scaling: float,
     softcap: float | None,
 ) -> Tensor:
-    """Causal attention within each prompt of a group.
+    """Causal attention within each prompt of a group, and to what is before it.
 
     Args:
         group: The prompts.
         query: `[n, heads, length, head_dim]`.
-        keys: `[n, groups, length, head_dim]`.
+        keys: `[n, groups, before + length, head_dim]`.
         values: As `keys`.
         window: Tokens that a token sees, itself counted.
         scaling: See `attend`.
@@ -195,8 +216,9 @@ def attend_prompts(
         last = min(first + _QUERIES, length)
         hidden = group.hidden(query, window, first, last).repeat(shared, 1)
         rows = query[:, :, first:last].reshape(len(keys), shared * (last - first), head_dim)
+        seen = slice(group.before + last)
         mixed = attend(
-            rows, keys[:, :last], values[:, :last], hidden, scaling=scaling, softcap=softcap
+            rows, keys[:, seen], values[:, seen], hidden, scaling=scaling, softcap=softcap
         )
         parts.append(mixed.view(number, heads, last - first, head_dim))
     together = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)

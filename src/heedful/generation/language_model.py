@@ -188,25 +188,29 @@ class LanguageModel:
         prompts: Sequence[Prompt],
         sampling: SamplingParameters,
         *,
-        num_completions: int = 1,
+        num_completions: int | Sequence[int] = 1,
         seed: int = 0,
         on_progress: Callable[[int], None] | None = None,
     ) -> list[list[Generated]]:
-        """K raw completions per prompt; noise depends on (seed, prompt id, k) alone.
+        """K raw completions per prompt, `num_completions` or the prompt's own of these.
 
-        A prompt that occurs again in `prompts` gets other noise.
+        Noise depends on (seed, prompt id, k) alone; a prompt that occurs again in `prompts`
+        gets other noise.
 
         Raises:
             DataError: A prompt does not fit the format's budget.
         """
+        counts = num_completions
+        if isinstance(counts, int):
+            counts = [counts] * len(prompts)
         requests = [
             GenerationRequest(
                 prompt_ids=self.formatter.prompt_ids(prompt),
                 sampling=sampling,
-                num_completions=num_completions,
+                num_completions=count,
                 seed=request_seed(seed, *key),
             )
-            for prompt, key in zip(prompts, _keys(prompts), strict=True)
+            for prompt, key, count in zip(prompts, _keys(prompts), counts, strict=True)
         ]
         return self._sampler.generate(requests, on_progress)
 
@@ -215,7 +219,7 @@ class LanguageModel:
         prompts: Sequence[Prompt],
         sampling: SamplingParameters,
         *,
-        num_completions: int = 1,
+        num_completions: int | Sequence[int] = 1,
         seed: int = 0,
         checkpoint_id: str | None = None,
         on_progress: Callable[[int], None] | None = None,

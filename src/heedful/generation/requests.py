@@ -49,6 +49,15 @@ def check_requests(
             )
 
 
+def common_prefix(prompts: Collection[tuple[int, ...]]) -> tuple[int, ...]:
+    """The tokens that all prompts begin with; each has at least one more."""
+    # Of a sorted list the first and the last differ the earliest.
+    first, last = min(prompts), max(prompts)
+    most = min(map(len, prompts)) - 1
+    differ = (place for place in range(most) if first[place] != last[place])
+    return first[: next(differ, most)]
+
+
 def widest_first(
     requests: Sequence[GenerationRequest], max_batch_tokens: int | None
 ) -> Iterator[list[int]]:

@@ -97,6 +97,14 @@ class StaticCache:
         self.keys[layer][rows, :, : keys.shape[2]] = keys
         self.values[layer][rows, :, : values.shape[2]] = values
 
+    def continued(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """What the only row holds, and then `[n, groups, T, head_dim]`, for each of the n."""
+        together = []
+        for block, states in ((self.keys[layer], keys), (self.values[layer], values)):
+            held = block[:, :, : self.width].expand(len(states), -1, -1, -1)
+            together.append(torch.cat([held, states], dim=2))
+        return together[0], together[1]
+
     def end_prompts(self, rows: Tensor, lengths: Tensor) -> None:
         """Say how many tokens were written into `rows` [n]; once, after all layers."""
         self._set_lengths(rows, lengths)

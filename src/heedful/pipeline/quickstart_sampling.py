@@ -58,19 +58,23 @@ class Sampling:
         name: str,
         *,
         seed: int,
-        num_completions: int = 1,
+        counts: Sequence[int] | None = None,
     ) -> list[list[Completion]]:
-        """Completions at temperature 1, the paper's; `name` is written into them."""
+        """Completions at temperature 1, the paper's; `name` is written into them.
+
+        So many of each prompt as `counts` says, one where it is left out.
+        """
+        counts = counts or [1] * len(prompts)
         report = language.formatter.format_prompts(prompts).report
         if report.num_truncated or report.num_dropped:
             self.display.say(f"  {name}: {report.summary()}")
         sampling = SamplingParameters(max_tokens=self.config.format.max_completion_tokens)
-        most_tokens = len(prompts) * num_completions * sampling.max_tokens
+        most_tokens = sum(counts) * sampling.max_tokens
         with self.display.bar(f"sampling from {name}", most_tokens, unit="tokens") as bar:
             rows = language.complete(
                 prompts,
                 sampling,
-                num_completions=num_completions,
+                num_completions=counts,
                 seed=seed,
                 checkpoint_id=name,
                 on_progress=bar.advance,

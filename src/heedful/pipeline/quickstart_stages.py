@@ -76,13 +76,14 @@ def collect_rankings(
     with Sampling.start(folder, "rankings", config, display) as sampling:
         for place, (name, source) in enumerate(models.items()):
             language = sampling.open(source)
-            for num in range(1, sizes.max_completions):
-                asked = [prompt for prompt in chosen if shares(counts[prompt.id])[place] == num]
-                if not asked:
-                    continue
-                rows = sampling.complete(language, asked, name, seed=seed + 11, num_completions=num)
-                for row in rows:
-                    completions[row[0].prompt_id] += row
+            wanted = {prompt.id: shares(counts[prompt.id])[place] for prompt in chosen}
+            asked = [prompt for prompt in chosen if wanted[prompt.id]]
+            if not asked:  # with two a prompt, none are SFT's
+                continue
+            each = [wanted[prompt.id] for prompt in asked]
+            rows = sampling.complete(language, asked, name, seed=seed + 11, counts=each)
+            for row in rows:
+                completions[row[0].prompt_id] += row
         rankings = _rank(chosen, completions, noise)
         write_records(folder / "prompts.jsonl", chosen)
         write_records(

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_prompt_is_read_once_for_all_its_completions(
 ) -> None:
     run(model, decoder, [request(1, prompt=9, k=4), request(2, prompt=5, k=2)], 64)
     assert sizes == [14, *[6] * 7]
+
+
+def test_a_beginning_that_all_prompts_have_is_read_once(
+    monkeypatch: pytest.MonkeyPatch, model: PreTrainedModel, decoder: Decoder, sizes: list[int]
+) -> None:
+    """Of 11 prompts that share 40 tokens, 8 wait until rows are free."""
+    beginning = request(0, prompt=40).prompt_ids
+    asked = [
+        replace(one, prompt_ids=[*beginning, *one.prompt_ids], num_completions=1 + number % 2)
+        for number, one in enumerate(request(n, prompt=1 + n) for n in range(1, 12))
+    ]
+    found = run(model, decoder, asked, 4)
+    assert sizes[:2] == [40, 2 + 3 + 4]
+    assert max(sizes[2:]) < 40
+    sizes.clear()
+    monkeypatch.setattr("heedful.generation.continuous._SHARED_TOKENS", 401)
+    assert tokens(run(model, decoder, asked, 4)) == tokens(found)
+    assert sizes[0] == 3 * 40 + 2 + 3 + 4
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])

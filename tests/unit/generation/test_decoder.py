@@ -185,6 +185,28 @@ def test_rows_live_apart() -> None:
     assert cache.capacity == 96
 
 
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("pieces", [512, 4])
+def test_prompts_go_on_after_a_beginning_that_they_share(
+    monkeypatch: pytest.MonkeyPatch, name: str, pieces: int
+) -> None:
+    monkeypatch.setattr("heedful.generation.decoder_attention._QUERIES", pieces)
+    model = build(name)
+    decoder = decoder_of(model)
+    beginning, *ends = random_ids(11, *LENGTHS)
+    cache = decoder.new_cache()
+    cache.reserve(len(ends) + 1, 0)
+    rows = torch.arange(len(ends)).flip(0)
+    logits = [decoder.prefill(ends, cache, rows, decoder.read_prefix(beginning))]
+    assert cache.lengths.tolist() == [*(11 + n for n in reversed(LENGTHS)), 0]
+    steps = random_ids(*[2] * (len(ends) + 1), seed=1)
+    logits += [decoder.step(torch.tensor(ids), cache)[rows] for ids in zip(*steps, strict=True)]
+    for place, (row, end) in enumerate(zip(rows.tolist(), ends, strict=True)):
+        ours = torch.stack([each[place] for each in logits])
+        expected = own_logits(model, [*beginning, *end, *steps[row]], len(beginning) + len(end))
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_long_prompts_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     import heedful.generation.decoder as decoder_module
     import heedful.generation.decoder_attention as attention_module

@@ -106,6 +106,12 @@ class TestSample:
         alone = language.sample(PROMPTS[:1], SAMPLING, seed=3)
         assert rows[0][0].token_ids == alone[0][0].token_ids
 
+    def test_each_prompt_may_have_its_own_number(self, language):
+        rows = language.sample(PROMPTS, SAMPLING, num_completions=[3, 1, 2], seed=3)
+        for prompt, row, number in zip(PROMPTS, rows, (3, 1, 2), strict=True):
+            alone = language.sample([prompt], SAMPLING, num_completions=number, seed=3)
+            assert [found.token_ids for found in row] == [found.token_ids for found in alone[0]]
+
     def test_training_changes_the_very_weights_that_are_sampled(self, base):
         language = LanguageModel.open(str(base), format_settings=PLAIN)
         before = language.sample(PROMPTS, SAMPLING, seed=3)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from heedful.core.errors import DataError, HeedfulError, ModelError
 from heedful.core.protocols import Generated, GenerationRequest
 from heedful.core.records import SamplingParameters
-from heedful.generation.requests import Transcripts, check_requests, plan_batches
+from heedful.generation.requests import Transcripts, check_requests, common_prefix, plan_batches
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -185,3 +185,13 @@ def test_stop_strings_are_found_as_soon_as_the_whole_text_has_one(
             assert generated.text == text[: min(text.find(s) for s in stop if s in text)]
             return
     assert generated is None
+
+
+@given(st.sets(st.lists(st.integers(0, 1), min_size=1, max_size=6).map(tuple), min_size=1))
+def test_the_common_prefix_is_the_longest_that_leaves_each_prompt_a_token(
+    prompts: set[tuple[int, ...]],
+) -> None:
+    found = common_prefix(prompts)
+    assert all(prompt[: len(found)] == found and len(prompt) > len(found) for prompt in prompts)
+    longer = {prompt[: len(found) + 1] for prompt in prompts}
+    assert len(longer) > 1 or longer & prompts

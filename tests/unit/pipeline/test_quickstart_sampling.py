@@ -56,7 +56,7 @@ def language(sampling: Sampling) -> LanguageModel:
 def test_completions_carry_the_name_and_the_seed(
     sampling: Sampling, language: LanguageModel
 ) -> None:
-    rows = sampling.complete(language, PROMPTS, "start", seed=5, num_completions=2)
+    rows = sampling.complete(language, PROMPTS, "start", seed=5, counts=[2] * len(PROMPTS))
     assert [[found.prompt_id for found in row] for row in rows] == [["p0", "p0"], ["p1", "p1"]]
     for found in (found for row in rows for found in row):
         assert (found.checkpoint_id, found.seed) == ("start", 5)
@@ -64,8 +64,8 @@ def test_completions_carry_the_name_and_the_seed(
         assert found.sampling.temperature == 1.0
         assert found.num_tokens is not None
         assert found.num_tokens <= 6
-    assert rows == sampling.complete(language, PROMPTS, "start", seed=5, num_completions=2)
-    assert rows != sampling.complete(language, PROMPTS, "start", seed=6, num_completions=2)
+    assert rows == sampling.complete(language, PROMPTS, "start", seed=5, counts=[2] * len(PROMPTS))
+    assert rows != sampling.complete(language, PROMPTS, "start", seed=6, counts=[2] * len(PROMPTS))
 
 
 def test_prompts_that_are_cut_are_counted_aloud(
